@@ -1,0 +1,1 @@
+"""Interactive figures. Each module holds one widget; import it from there."""
