@@ -1,0 +1,67 @@
+"""Shared fixtures: a seed before every test, a headless browser, JavaScript modules run in a blank page."""
+
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+QUIET += ["--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - libraries under test may still draw from it
+    torch.manual_seed(0)
+
+
+def chromium_path() -> str | None:
+    """Return the browser named by $CHROMIUM or found on the path; None leaves it to Playwright's own."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium. That there is none is a failure, with the way out, and never a skip."""
+    args = [*QUIET, "--no-sandbox"] if os.geteuid() == 0 else QUIET
+    with sync_playwright() as playwright:
+        path = chromium_path()
+        if path is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.fail("no Chromium: install one, set CHROMIUM=/path/to/it, or run `playwright install chromium`")
+        opened = playwright.chromium.launch(executable_path=path, args=args)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def blank_page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    page.goto("about:blank")
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def run_js(blank_page: Page) -> Callable[..., Any]:
+    """Return run(source, function, arg): import `source` as a module m, then return `function(m, arg)`.
+
+    `function` is JavaScript such as "(m, arg) => m.forward(arg)"; arguments and results travel as JSON.
+    """
+    load = """async ([source, code, arg]) => {
+      const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+      return await eval(code)(await import(url), arg);
+    }"""
+
+    def run(source: str, function: str, arg: Any = None) -> Any:
+        return blank_page.evaluate(load, [source, f"({function})", arg])
+
+    return run
