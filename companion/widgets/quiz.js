@@ -30,7 +30,7 @@ function render({ model, el }) {
   };
   const items = questions.map((question, n) => {
     const feedback = h("p", { class: "bk-quiz-feedback", role: "status" }), id = uid("quiz");
-    const legend = h("legend", { text: question.question });
+    const legend = h("legend", { text: `${n + 1}. ${question.question}` });
     if (question.kind === "choice") {
       const options = question.options.map((text, k) => h("label", { class: "bk-quiz-option" },
         h("input", { type: "radio", name: id, value: k, onchange: () => judge(n, feedback, k) }), h("span", { text })));

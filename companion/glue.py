@@ -1,0 +1,21 @@
+"""Hand a computed number from a cell to the text of its chapter.
+
+Emits what `myst_nb.glue(..., display=False)` emits, so the book reads it with `{glue:text}`; it is written out here
+because a notebook in Colab should not need the book's whole tool chain for one function.
+"""
+
+from IPython.display import display
+
+PREFIX = "application/papermill.record/"
+
+
+def glue(name: str, value: object) -> None:
+    """Store `value` under `name` for the text; nothing is shown.
+
+    Raises:
+        ValueError: if `name` is not an identifier.
+    """
+    if not name.isidentifier():
+        raise ValueError(f"a glued value needs an identifier as its name, got {name!r}")
+    bundle = {f"{PREFIX}text/plain": repr(value)}
+    display(bundle, raw=True, metadata={"scrapbook": {"name": name, "mime_prefix": PREFIX}})
