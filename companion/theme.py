@@ -1,7 +1,7 @@
 """The palette: one definition for matplotlib, plotly, widgets and pages, in light and dark.
 
 Hues follow Okabe & Ito's colour-blind-safe set (Color Universal Design, 2008), darkened or lightened until
-each has a contrast of at least 3:1 against the page (WCAG 2.2, 1.4.11); text colours reach 4.5:1.
+each has a contrast of at least 4.5:1 against page and panel (WCAG 2.2, 1.4.3), so that text may wear them too.
 """
 
 from types import MappingProxyType
@@ -18,10 +18,10 @@ class Shade(NamedTuple):
 PALETTE = MappingProxyType(
     {
         "blue": Shade("#0072b2", "#5ab4e8"),
-        "orange": Shade("#c95300", "#ff9a5c"),
+        "orange": Shade("#b84c00", "#ff9a5c"),
         "green": Shade("#00795a", "#3ecf9f"),
         "purple": Shade("#a3478a", "#e394cb"),
-        "amber": Shade("#9a6b00", "#f0c24b"),
+        "amber": Shade("#8a6000", "#f0c24b"),
         "grey": Shade("#667080", "#98a2b0"),
     }
 )

@@ -1,0 +1,89 @@
+"""A built page in headless Chromium: opened from disk, every request that leaves the disk refused and written down."""
+
+import gzip
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, Route
+
+HTML = Path(__file__).parents[2] / "_build" / "html"
+PAGES = sorted(p.relative_to(HTML).as_posix() for p in HTML.glob("book/**/*.html"))
+READY = """async () => {
+  if (document.querySelector('script[type="application/vnd.jupyter.widget-state+json"]'))
+    while (document.documentElement.dataset.widgets !== "ready") await new Promise((go) => setTimeout(go, 20));
+  await window.MathJax?.startup?.promise;
+  await document.fonts.ready;
+}"""
+
+
+@dataclass
+class Visit:
+    """An open page and what happened while it loaded."""
+
+    page: Page
+    outside: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+
+    def bytes_sent(self) -> int:
+        """What a server that compresses text would have sent for all files but plotly's."""
+        files = [p for p in dict.fromkeys(self.files) if "plotly" not in p.name]
+        packed = {".woff2", ".png"}
+        return sum(p.stat().st_size if p.suffix in packed else len(gzip.compress(p.read_bytes())) for p in files)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _built() -> None:
+    if not PAGES:
+        pytest.fail("there is no built book: run `make book` first")
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., "Visit"]]:
+    """Return visit(name, width=1280, theme="light", fragment=""): the page, fully drawn."""
+    contexts = []
+
+    def open_page(name: str, *, width: int = 1280, theme: str = "light", fragment: str = "") -> Visit:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        seen = Visit(context.new_page())
+
+        def route(call: Route) -> None:
+            url = call.request.url
+            if url.startswith("file:"):
+                seen.files.append(Path(unquote(urlsplit(url).path)))
+            if url.startswith(("file:", "data:", "blob:")):
+                call.continue_()
+            else:
+                seen.outside.append(url)
+                call.abort()
+
+        seen.page.route("**/*", route)
+        seen.page.on("console", lambda m: seen.problems.append(m.text) if m.type == "error" else None)
+        seen.page.on("pageerror", lambda e: seen.problems.append(str(e)))
+        seen.page.on("requestfailed", lambda r: seen.problems.append(f"failed: {r.url}"))
+        seen.page.goto(f"{(HTML / name).as_uri()}{fragment}")
+        seen.page.evaluate(READY)
+        return seen
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@contextmanager
+def unfolded(page: Page) -> Iterator[None]:
+    """Open all folded parts, so that what is in them is looked at too."""
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    yield

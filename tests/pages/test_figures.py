@@ -1,0 +1,143 @@
+"""Every control of every figure, moved as a reader would: its figure must change, and a link must bring it back."""
+
+import pytest
+
+from tests.pages.conftest import HTML, PAGES
+
+WITH_FIGURES = [p for p in PAGES if "jupyter.widget-view" in (HTML / p).read_text(encoding="utf-8")]
+
+# A figure's looks without the control under test: text, drawing, canvas pixels.
+LOOKS = """([key, skip]) => {
+  const el = document.querySelector(`.bk-figure[data-key="${key}"]`), copy = el.cloneNode(true);
+  const all = [...el.querySelectorAll("*")], twins = [...copy.querySelectorAll("*")];
+  const own = all.filter((node) => node.matches("input, select, button"))[skip];
+  const box = own.closest(".bk-slider, .bk-select, .bk-check") ?? own;
+  const values = all.filter((n) => n.matches("input, select") && n !== own).map((n) => `${n.value} ${n.checked}`);
+  twins[all.indexOf(box)].remove();
+  const pixels = [...el.querySelectorAll("canvas")].map((c) => c.toDataURL());
+  return [copy.innerHTML, ...values, ...pixels].join("\\n");
+}"""
+CONTROLS = """(key) => [...document.querySelectorAll(`.bk-figure[data-key="${key}"] :is(input, select, button)`)].map((el, i) => ({
+  index: i, kind: el.tagName === "INPUT" ? el.type : el.tagName.toLowerCase(), text: el.textContent.slice(0, 40),
+  name: el.labels?.[0]?.textContent || el.getAttribute("aria-label") || el.textContent, off: el.disabled || !el.checkVisibility(), chosen: el.checked === true,
+  needs: el.closest("[data-needs]")?.dataset.needs ?? null }))"""
+
+
+def figures():
+    return [pytest.param(name, id=name.removeprefix("book/")) for name in WITH_FIGURES]
+
+
+def looks(page, key, index):
+    return page.evaluate(LOOKS, [key, index])
+
+
+def settle(page):
+    page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(go, 60))))")
+
+
+def move(page, key, control):
+    """Operate one control by keyboard or pointer, as its kind asks for."""
+    target = page.locator(f'.bk-figure[data-key="{key}"] :is(input, select, button)').nth(control["index"])
+    target.scroll_into_view_if_needed()
+    if control["kind"] == "range":
+        target.focus()
+        at_end = target.evaluate("(el) => +el.value >= +el.max")
+        for _ in range(3):
+            page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
+    elif control["kind"] == "select":
+        other = target.evaluate("(el) => [...el.options].map((o) => o.value).findLast((v) => v !== el.value && v !== '')")
+        target.select_option(other)
+    elif control["kind"] in {"number", "text"}:
+        value = target.input_value() or "0"
+        target.fill(f"{float(value) + 0.5:g}" if control["kind"] == "number" else "3")
+        target.press("Enter")
+    else:
+        target.click()
+    settle(page)
+
+
+@pytest.mark.parametrize("name", figures())
+def test_every_control_changes_its_figure(visit, name):
+    page = visit(name).page
+    still = []
+    for key in page.locator(".bk-figure").evaluate_all("(els) => els.map((el) => el.dataset.key)"):
+        for control in page.evaluate(CONTROLS, key):
+            if control["off"] or control["text"] in {"Reset"} or (control["kind"] == "radio" and control["chosen"]):
+                continue
+            before = looks(page, key, control["index"])
+            move(page, key, control)
+            if control["needs"]:  # seen only once something runs: the button that runs it is named in the figure
+                page.locator(f'.bk-figure[data-key="{key}"] button', has_text=control["needs"]).first.click()
+                settle(page)
+            if looks(page, key, control["index"]) == before:
+                still.append(f"{key}: {control['kind']} {control['name']!r}")
+    assert still == []
+
+
+@pytest.mark.parametrize("name", figures())
+def test_reset_brings_every_figure_back(visit, name):
+    seen = visit(name)
+    page = seen.page
+    for key in page.locator(".bk-figure:has(.bk-toolbar)").evaluate_all("(els) => els.map((el) => el.dataset.key)"):
+        frame = page.locator(f'.bk-figure[data-key="{key}"]')
+        values = "(el) => [...el.querySelectorAll('input[type=range], select, input[type=number], input[type=checkbox]')].map((c) => `${c.value} ${c.checked}`)"
+        before = frame.evaluate(values)
+        for control in page.evaluate(CONTROLS, key):
+            if control["kind"] in {"range", "select"} and not control["off"]:
+                move(page, key, control)
+        assert frame.evaluate(values) != before, key
+        frame.get_by_role("button", name="Reset", exact=True).click()
+        settle(page)
+        assert frame.evaluate(values) == before, key
+    assert seen.problems == []
+
+
+@pytest.mark.parametrize("name", figures())
+def test_a_link_brings_an_experiment_back(visit, name):
+    page = visit(name).page
+    for key in page.locator(".bk-figure:has(.bk-toolbar)").evaluate_all("(els) => els.map((el) => el.dataset.key)"):
+        control = next(c for c in page.evaluate(CONTROLS, key) if c["kind"] in {"range", "select"} and not c["off"])
+        move(page, key, control)
+    page.wait_for_timeout(400)
+    values = "(els) => els.map((c) => `${c.value} ${c.checked}`)"
+    controls = ".bk-figure:has(.bk-toolbar) :is(input[type=range], input[type=number], select:not(.bk-toolbar select))"
+    wanted = page.locator(controls).evaluate_all(values)
+    fragment = page.evaluate("location.hash")
+    assert fragment
+    again = visit(name, fragment=fragment)
+    assert again.page.locator(controls).evaluate_all(values) == wanted
+    assert again.problems == []
+
+
+@pytest.mark.parametrize("name", figures())
+def test_nonsense_in_the_address_does_no_harm(visit, name):
+    page = visit(name).page
+    traits = page.evaluate("""() => Object.values(JSON.parse(document.querySelector('script[type="application/vnd.jupyter.widget-state+json"]').textContent).state)
+      .filter((r) => r.state.defaults).flatMap((r) => Object.entries(r.state.defaults).map(([t, v]) => [`${r.state.key}.${t}`, v]))""")
+
+    def nonsense(value):
+        if isinstance(value, bool):
+            return "true"
+        if isinstance(value, int | float):
+            return "-1e99"
+        if isinstance(value, list):
+            return "[" + ",".join(["99999"] * 400) + "]"
+        return "no-such-thing" if isinstance(value, str) else '{"x":1}'
+
+    fragment = "#" + "&".join(f"{trait}={nonsense(value)}" for trait, value in traits)
+    seen = visit(name, fragment=fragment)
+    assert seen.problems == []
+    assert seen.page.locator(".bk-figure[data-key]").count() == page.locator(".bk-figure[data-key]").count()
+
+
+def test_a_quiz_answers_at_once(visit):
+    for name in WITH_FIGURES:
+        page = visit(name).page
+        for item in page.locator(".bk-quiz-list > li").all():
+            radios = item.locator("input[type=radio]")
+            if radios.count():
+                radios.first.check()
+            else:
+                item.locator("input").fill("123456789")
+                item.locator("button").click()
+            assert item.locator(".bk-quiz-feedback").inner_text().startswith(("✓", "✗"))

@@ -1,0 +1,124 @@
+"""Every built page, as a reader has it: from disk, with no network, on a desk and on a phone, light and dark."""
+
+import re
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+
+from tests.pages.conftest import HTML, PAGES
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+ALL = [*PAGES, "search.html", "genindex.html"]
+SIZES = {"desk": 1280, "phone": 390}
+FOLDS = "document.querySelectorAll('details').forEach((d) => { d.open = true; })"
+
+pages = pytest.mark.parametrize("name", ALL)
+chapters = pytest.mark.parametrize("name", [p for p in PAGES if "class=\"bk-chapter" in (HTML / p).read_text() or "bk-chapter" in (HTML / p).read_text()])
+
+
+@pages
+def test_a_page_needs_nothing_from_elsewhere_and_reports_no_error(visit, name):
+    seen = visit(name)
+    assert seen.outside == []
+    assert seen.problems == []
+
+
+@pages
+def test_all_math_is_drawn(visit, name):
+    page = visit(name).page
+    assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    for place in page.locator(".math.notranslate").all():
+        assert place.locator("mjx-container").count() > 0, place.inner_text()
+
+
+@pages
+def test_every_widget_starts(visit, name):
+    page = visit(name).page
+    wanted = page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count()
+    assert page.locator(".bk-figure[data-key]").count() == wanted
+    keys = page.locator(".bk-figure").evaluate_all("(els) => els.map((el) => el.dataset.key)")
+    assert len(set(keys)) == len(keys), "two figures of one page share a key"
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pages
+def test_a_page_is_accessible_and_fits_its_window(visit, name, theme, size):
+    page = visit(name, width=SIZES[size], theme=theme).page
+    page.evaluate(FOLDS)
+    assert page.evaluate("document.documentElement.dataset.theme") == theme
+    assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size], "the page scrolls sideways"
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    assert [f"{v['id']}: {n['target']} {n['html'][:160]}" for v in found for n in v["nodes"]] == []
+
+
+@pages
+def test_a_page_is_light_before_its_plotly_figures(visit, name):
+    sent = visit(name).bytes_sent()
+    assert sent <= 1_500_000, f"{name} sends {sent / 1e6:.2f} MB"
+
+
+@pages
+def test_pictures_and_drawings_say_what_they_show(visit, name):
+    page = visit(name).page
+    nameless = "(els) => els.filter((el) => !(el.alt ?? el.getAttribute('aria-label') ?? '').trim()).map((el) => el.outerHTML.slice(0, 120))"
+    assert page.locator("article img, article .bk-static, article svg[role=img], article [role=img]").evaluate_all(nameless) == []
+
+
+def test_the_root_leads_to_the_book(visit):
+    page = visit("index.html").page
+    page.wait_for_url("**/book/index.html")
+    assert page.locator("h1").count() == 1
+
+
+def test_the_search_works_from_disk(visit):
+    page = visit("search.html", fragment="?q=perceptron").page
+    page.wait_for_selector("#search-results li a")
+    assert any("perceptron" in link for link in page.locator("#search-results li a").evaluate_all("(a) => a.map((x) => x.href)"))
+
+
+def test_links_inside_the_book_lead_somewhere(visit):
+    missing = []
+    for name in PAGES:
+        text = (HTML / name).read_text(encoding="utf-8")
+        for href in re.findall(r'<a [^>]*href="([^"]+)"', text):
+            target, _, anchor = href.partition("#")
+            if re.match(r"[a-z]+:", target):
+                continue
+            path = ((HTML / name).parent / target.split("?")[0]).resolve() if target else HTML / name
+            if not path.exists():
+                missing.append(f"{name}: {href}")
+            elif anchor and path.suffix == ".html" and not re.search(rf'id="{re.escape(anchor)}"', path.read_text(encoding="utf-8")):
+                missing.append(f"{name}: {href}")
+    assert missing == []
+
+
+def test_no_page_names_a_file_on_another_host():
+    for name in ALL:
+        text = (HTML / name).read_text(encoding="utf-8")
+        assert re.findall(r'<(?:script|link|img|iframe)[^>]*(?:src|href)="https?://[^"]+\.(?:js|css|woff2?|png|svg)', text) == []
+
+
+def test_the_theme_switch_repaints_the_page(visit):
+    page = visit("book/index.html", theme="light").page
+    ground = "getComputedStyle(document.body).backgroundColor"
+    before = page.evaluate(ground)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert page.evaluate(ground) != before
+
+
+def test_a_term_shows_its_definition_on_hover_and_on_focus_until_escape(visit):
+    page = visit("book/foundations/perceptron.html").page
+    term = page.locator("a.bk-term").first
+    definition = page.locator(f"#{term.get_attribute('aria-describedby')}")
+    assert not definition.is_visible()
+    term.scroll_into_view_if_needed()
+    term.hover()
+    assert definition.is_visible()
+    assert len(definition.inner_text()) > 20
+    page.keyboard.press("Escape")
+    assert not definition.is_visible()
+    term.focus()
+    assert definition.is_visible()
