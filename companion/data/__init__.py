@@ -1,6 +1,18 @@
 """Data: labelled pictures, point sets in the plane, and the checked history behind the timelines."""
 
+from companion.data.history import ilsvrc, milestones
 from companion.data.images import CLASSES, LabelledImages, load
 from companion.data.toy import circles, gaussians, two_moons, two_spirals, xor
 
-__all__ = ["CLASSES", "LabelledImages", "circles", "gaussians", "load", "two_moons", "two_spirals", "xor"]
+__all__ = [
+    "CLASSES",
+    "LabelledImages",
+    "circles",
+    "gaussians",
+    "ilsvrc",
+    "load",
+    "milestones",
+    "two_moons",
+    "two_spirals",
+    "xor",
+]
