@@ -2,7 +2,6 @@
 
 import gzip
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -81,9 +80,3 @@ def visit(browser: Browser) -> Iterator[Callable[..., "Visit"]]:
     for context in contexts:
         context.close()
 
-
-@contextmanager
-def unfolded(page: Page) -> Iterator[None]:
-    """Open all folded parts, so that what is in them is looked at too."""
-    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    yield

@@ -19,7 +19,8 @@ LOOKS = """([key, skip]) => {
 }"""
 CONTROLS = """(key) => [...document.querySelectorAll(`.bk-figure[data-key="${key}"] :is(input, select, button)`)].map((el, i) => ({
   index: i, kind: el.tagName === "INPUT" ? el.type : el.tagName.toLowerCase(), text: el.textContent.slice(0, 40),
-  name: el.labels?.[0]?.textContent || el.getAttribute("aria-label") || el.textContent, off: el.disabled || !el.checkVisibility(), chosen: el.checked === true,
+  name: el.labels?.[0]?.textContent || el.getAttribute("aria-label") || el.textContent,
+  off: el.disabled || !el.checkVisibility() || el.type === "submit", chosen: el.checked === true,
   needs: el.closest("[data-needs]")?.dataset.needs ?? null }))"""
 
 

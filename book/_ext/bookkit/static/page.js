@@ -2,6 +2,7 @@
 (() => {
   // The theme's label differs from the text that is seen on these; without it the text itself is the name.
   for (const el of document.querySelectorAll(".search-button-field, summary[aria-label]")) el.removeAttribute("aria-label");
+  for (const el of document.querySelectorAll('[role="doc-biblioentry"]')) el.setAttribute("role", "listitem");   // the theme's role is deprecated
   const sidebar = document.getElementById("pst-primary-sidebar");
   sidebar?.setAttribute("role", "complementary");
   sidebar?.setAttribute("aria-label", "Book");
