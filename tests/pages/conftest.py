@@ -47,36 +47,55 @@ def _built() -> None:
         pytest.fail("there is no built book: run `make book` first")
 
 
+def open_page(browser: Browser, name: str, width: int, theme: str, fragment: str) -> Visit:
+    """Open a built page and wait until its figures run and its equations are drawn."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
+    context.set_default_timeout(20_000)
+    seen = Visit(context.new_page())
+
+    def route(call: Route) -> None:
+        url = call.request.url
+        if url.startswith("file:"):
+            seen.files.append(Path(unquote(urlsplit(url).path)))
+        if url.startswith(("file:", "data:", "blob:")):
+            call.continue_()
+        else:
+            seen.outside.append(url)
+            call.abort()
+
+    seen.page.route("**/*", route)
+    seen.page.on("console", lambda m: seen.problems.append(m.text) if m.type == "error" else None)
+    seen.page.on("pageerror", lambda e: seen.problems.append(str(e)))
+    seen.page.on("requestfailed", lambda r: seen.problems.append(f"failed: {r.url}"))
+    seen.page.goto(f"{(HTML / name).as_uri()}{fragment}")
+    seen.page.evaluate(READY)
+    return seen
+
+
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[..., "Visit"]]:
-    """Return visit(name, width=1280, theme="light", fragment=""): the page, fully drawn."""
-    contexts = []
+def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """Return visit(name, width=1280, theme="light", fragment=""): a page of the test's own, fully drawn."""
+    opened: list[Visit] = []
 
-    def open_page(name: str, *, width: int = 1280, theme: str = "light", fragment: str = "") -> Visit:
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
-        context.set_default_timeout(20_000)
-        contexts.append(context)
-        seen = Visit(context.new_page())
+    def fresh(name: str, *, width: int = 1280, theme: str = "light", fragment: str = "") -> Visit:
+        opened.append(open_page(browser, name, width, theme, fragment))
+        return opened[-1]
 
-        def route(call: Route) -> None:
-            url = call.request.url
-            if url.startswith("file:"):
-                seen.files.append(Path(unquote(urlsplit(url).path)))
-            if url.startswith(("file:", "data:", "blob:")):
-                call.continue_()
-            else:
-                seen.outside.append(url)
-                call.abort()
+    yield fresh
+    for seen in opened:
+        seen.page.context.close()
 
-        seen.page.route("**/*", route)
-        seen.page.on("console", lambda m: seen.problems.append(m.text) if m.type == "error" else None)
-        seen.page.on("pageerror", lambda e: seen.problems.append(str(e)))
-        seen.page.on("requestfailed", lambda r: seen.problems.append(f"failed: {r.url}"))
-        seen.page.goto(f"{(HTML / name).as_uri()}{fragment}")
-        seen.page.evaluate(READY)
-        return seen
 
-    yield open_page
-    for context in contexts:
-        context.close()
+@pytest.fixture(scope="session")
+def look_at(browser: Browser) -> Iterator[Callable[[str], Visit]]:
+    """Return look_at(name): a page shared by the tests that only look at it, opened once."""
+    opened: dict[str, Visit] = {}
 
+    def shared(name: str) -> Visit:
+        if name not in opened:
+            opened[name] = open_page(browser, name, 1280, "light", "")
+        return opened[name]
+
+    yield shared
+    for seen in opened.values():
+        seen.page.context.close()

@@ -17,23 +17,23 @@ pages = pytest.mark.parametrize("name", ALL)
 
 
 @pages
-def test_a_page_needs_nothing_from_elsewhere_and_reports_no_error(visit, name):
-    seen = visit(name)
+def test_a_page_needs_nothing_from_elsewhere_and_reports_no_error(look_at, name):
+    seen = look_at(name)
     assert seen.outside == []
     assert seen.problems == []
 
 
 @pages
-def test_all_math_is_drawn(visit, name):
-    page = visit(name).page
+def test_all_math_is_drawn(look_at, name):
+    page = look_at(name).page
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
     for place in page.locator(".math.notranslate").all():
         assert place.locator("mjx-container").count() > 0, place.inner_text()
 
 
 @pages
-def test_every_widget_starts(visit, name):
-    page = visit(name).page
+def test_every_widget_starts(look_at, name):
+    page = look_at(name).page
     wanted = page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count()
     assert page.locator(".bk-figure[data-key]").count() == wanted
     keys = page.locator(".bk-figure").evaluate_all("(els) => els.map((el) => el.dataset.key)")
@@ -55,14 +55,14 @@ def test_a_page_is_accessible_and_fits_its_window(visit, name, theme, size):
 
 
 @pages
-def test_a_page_is_light_before_its_plotly_figures(visit, name):
-    sent = visit(name).bytes_sent()
+def test_a_page_is_light_before_its_plotly_figures(look_at, name):
+    sent = look_at(name).bytes_sent()
     assert sent <= 1_500_000, f"{name} sends {sent / 1e6:.2f} MB"
 
 
 @pages
-def test_pictures_and_drawings_say_what_they_show(visit, name):
-    page = visit(name).page
+def test_pictures_and_drawings_say_what_they_show(look_at, name):
+    page = look_at(name).page
     nameless = "(els) => els.filter((el) => !(el.alt ?? el.getAttribute('aria-label') ?? '').trim()).map((el) => el.outerHTML.slice(0, 120))"
     assert page.locator("article img, article .bk-static, article svg[role=img], article [role=img]").evaluate_all(nameless) == []
 
