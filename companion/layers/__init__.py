@@ -1,0 +1,1 @@
+"""What networks are made of: layers and the ways to initialise them."""
