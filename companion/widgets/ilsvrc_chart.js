@@ -1,7 +1,7 @@
 // Winning errors by year. One slider walks through the years; the figure can be seen on a linear or a logarithmic axis.
 import { bind, checkbox, clamp, frame, h, linear, s, setAll, slider, toolbar } from "./controls.js";
 
-const HEIGHT = 340, TOP = 24, LEFT = 46, RIGHT = 10;
+const HEIGHT = 340, TOP = 24, LEFT = 46, RIGHT = 16;
 
 // A share as percent with the official digits ("28.191 %"), or rounded for a label ("28.2").
 export const percent = (share, digits = 3) => `${(100 * share).toFixed(digits)} %`;
