@@ -12,6 +12,7 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from cycler import cycler
 from matplotlib.figure import Figure
 
 from companion.theme import PALETTE, SURFACE
@@ -24,12 +25,12 @@ _VARIABLES = {
     _PAGE: f"var(--bk-page, {SURFACE['page'].light})",
     **{shade.light: f"var(--bk-{name}, {shade.light})" for name, shade in PALETTE.items()},
 }
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "axes.edgecolor": _RULE,
     "axes.facecolor": "none",
     "axes.grid": False,
     "axes.labelcolor": _INK,
-    "axes.prop_cycle": mpl.cycler(color=[shade.light for shade in PALETTE.values()]),
+    "axes.prop_cycle": cycler(color=[shade.light for shade in PALETTE.values()]),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": "medium",

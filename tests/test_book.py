@@ -19,7 +19,7 @@ TEXTS = {page.stem: page.read_text(encoding="utf-8") for page in PAGES}
 every_chapter = pytest.mark.parametrize("name", TEXTS)
 
 
-# --- chapters ---------------------------------------------------------------------------------------------------
+# --- chapters -------------------------------------------------------------------------------------
 
 
 @every_chapter
@@ -27,7 +27,9 @@ def test_a_chapter_has_the_parts_that_readers_look_for(name):
     text = TEXTS[name]
     assert f"\n({name})=\n# " in text
     assert re.search(r"^```\{chapter\}\n:papers: \w+", text, re.MULTILINE)
-    assert len(re.findall(r"^# ", re.sub(r"^(`{3,}).*?^\1", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)) == 1
+    assert (
+        len(re.findall(r"^# ", re.sub(r"^(`{3,}).*?^\1", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)) == 1
+    )
     assert re.search(r"^## .*[Ss]ummary", text, re.MULTILINE)
     assert re.search(r"^## .*([Ff]urther reading|[Rr]ead further)", text, re.MULTILINE)
     assert "quiz(" in chapter.code(text)
@@ -39,7 +41,9 @@ def test_a_chapter_has_three_to_six_exercises_each_with_a_solution_that_runs(nam
     exercises = re.findall(r"^`{3,}\{exercise\}[^\n]*\n:label: ([\w-]+)", text, re.MULTILINE)
     assert 3 <= len(exercises) <= 6
     for label in exercises:
-        solution = re.search(rf"^`{{3,}}\{{solution-start\}} {label}$(.*?)^`{{3,}}\{{solution-end\}}", text, re.M | re.S)
+        solution = re.search(
+            rf"^`{{3,}}\{{solution-start\}} {label}$(.*?)^`{{3,}}\{{solution-end\}}", text, re.M | re.S
+        )
         assert solution, f"{label} has no solution"
         assert "{code-cell}" in solution[1], f"the solution of {label} runs nothing"
 
@@ -54,14 +58,18 @@ def test_every_equation_has_a_label(name):
 @every_chapter
 def test_a_chapter_asserts_what_it_claims(name):
     code = chapter.code(TEXTS[name])
-    assert len(re.findall(r"^\s*assert |assert_close\(|assert_allclose\(|assert_array_equal\(", code, re.MULTILINE)) >= 5
+    assert (
+        len(re.findall(r"^\s*assert |assert_close\(|assert_allclose\(|assert_array_equal\(", code, re.MULTILINE)) >= 5
+    )
 
 
 @every_chapter
 def test_drawings_have_text_alternatives_and_no_cell_needs_a_file_or_the_network(name):
     code = chapter.code(TEXTS[name])
     assert "plt.show(" not in code
-    assert len(re.findall(r"\bshow\(", code)) == len(re.findall(r"\bshow\([^)]*?\balt=|\bshow\((?:[^()]|\([^()]*\))*?\balt=", code))
+    assert len(re.findall(r"\bshow\(", code)) == len(
+        re.findall(r"\bshow\([^)]*?\balt=|\bshow\((?:[^()]|\([^()]*\))*?\balt=", code)
+    )
     for word in ("open(", "requests", "urllib", "download=True", "np.load(", "torch.load("):
         assert word not in code, word
 
@@ -80,13 +88,17 @@ def test_all_citations_are_in_the_bibliography_and_all_its_entries_are_cited():
 
 
 def test_terms_used_are_defined_once():
-    defined = re.findall(r"^([A-Za-zÀ-ÿ0-9 ,'’()–-]+)\n {2,}\S", (ROOT / "book" / "glossary.md").read_text(), re.MULTILINE)
+    defined = re.findall(
+        r"^([A-Za-zÀ-ÿ0-9 ,'’()–-]+)\n {2,}\S", (ROOT / "book" / "glossary.md").read_text(), re.MULTILINE
+    )
     assert len(set(defined)) == len(defined)
-    used = {re.sub(r".*<(.*)>", r"\1", term) for text in TEXTS.values() for term in re.findall(r"\{term\}`([^`]+)`", text)}
+    used = {
+        re.sub(r".*<(.*)>", r"\1", term) for text in TEXTS.values() for term in re.findall(r"\{term\}`([^`]+)`", text)
+    }
     assert {term.lower() for term in used} <= {term.lower() for term in defined}
 
 
-# --- notebooks --------------------------------------------------------------------------------------------------
+# --- notebooks ------------------------------------------------------------------------------------
 
 
 def test_notebooks_are_byte_for_byte_what_the_book_generates():
@@ -112,7 +124,9 @@ def test_a_notebook_has_the_chapter_s_code_and_no_markup_of_sphinx(name):
 
 @pytest.fixture
 def rewriter(tmp_path):
-    page = notebooks.Page(notebooks.BOOK / "part" / "here.md", 2, "Here", {"eq-a": "2.1", "ex-a": "2.1"}, {"here": "Here"})
+    page = notebooks.Page(
+        notebooks.BOOK / "part" / "here.md", 2, "Here", {"eq-a": "2.1", "ex-a": "2.1"}, {"here": "Here"}
+    )
     other = notebooks.Page(notebooks.BOOK / "part" / "there.md", 3, "There", {"eq-b": "3.4"}, {"there": "There"})
     bib = tmp_path / "references.bib"
     bib.write_text(
@@ -129,7 +143,10 @@ def rewriter(tmp_path):
         ("{cite:t}`one`", "[Rosenblatt (1958)](https://doi.org/10.1/x)"),
         ("{cite:p}`two,many`", "(McCulloch and Pitts, 1943; A et al., 1986)"),
         ("{eq}`eq-a` and {eq}`eq-b`", "(2.1) and (3.4)"),
-        ("{ref}`there` {ref}`text <there>` {ref}`here`", "[There](../part/there.ipynb) [text](../part/there.ipynb) Here"),
+        (
+            "{ref}`there` {ref}`text <there>` {ref}`here`",
+            "[There](../part/there.ipynb) [text](../part/there.ipynb) Here",
+        ),
         ("{ref}`ex-a`", "Exercise 2.1"),
         ("{term}`margins <margin>`", "margins"),
         ("{glue:text}`accuracy:.3f`", "**`accuracy`**"),
@@ -169,7 +186,7 @@ def test_the_setup_cell_installs_from_the_declared_address_only(monkeypatch):
     assert "pip install -e ." in notebooks.setup_cell()
 
 
-# --- execution --------------------------------------------------------------------------------------------------
+# --- execution ------------------------------------------------------------------------------------
 
 CHAPTER = """---
 jupytext:
@@ -237,7 +254,7 @@ def test_the_fingerprint_follows_files_and_installed_versions(small_book, monkey
     assert project.fingerprint() != changed
 
 
-# --- the address of the project ---------------------------------------------------------------------------------
+# --- the address of the project -------------------------------------------------------------------
 
 
 def declare(folder, text):
@@ -273,7 +290,7 @@ def test_launch_buttons_open_notebooks():
     assert (ROOT / "notebooks/foundations/perceptron.ipynb").exists()
 
 
-# --- the computed line under a title ------------------------------------------------------------------------------
+# --- the computed line under a title --------------------------------------------------------------
 
 
 def test_the_data_of_a_chapter_are_found_in_its_code():
@@ -282,7 +299,8 @@ def test_the_data_of_a_chapter_are_found_in_its_code():
 
 
 def test_options_of_a_cell_are_not_code():
-    cell = "```{code-cell} ipython3\n---\ntags: [hide-input]\n---\na = 1\n```\n\n```{code-cell} ipython3\n:tags: [x]\nb = 2\n```\n"
+    cell = "```{code-cell} ipython3\n---\ntags: [hide-input]\n---\na = 1\n```\n\n"
+    cell += "```{code-cell} ipython3\n:tags: [x]\nb = 2\n```\n"
     assert chapter.code(cell).split() == ["a", "=", "1", "b", "=", "2"]
 
 

@@ -12,7 +12,9 @@ def test_glue_emits_what_myst_nb_emits(monkeypatch):
     glue("accuracy", 0.975)
     myst_glue = importlib.import_module("myst_nb.ext.glue")
     monkeypatch.setattr(myst_glue, "ipy_display", lambda *args, **kwargs: theirs.append((args, kwargs)))
-    monkeypatch.setattr(myst_glue.IPython.core.formatters, "format_display_data", lambda v: ({"text/plain": repr(v)}, {}))
+    monkeypatch.setattr(
+        myst_glue.IPython.core.formatters, "format_display_data", lambda v: ({"text/plain": repr(v)}, {})
+    )
     myst_glue.glue("accuracy", 0.975, display=False)
     assert ours == theirs
 

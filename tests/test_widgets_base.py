@@ -136,21 +136,36 @@ def test_questions_without_sense_are_refused(make, message):
         make()
 
 
-NUMBERS = {"3,5": 3.5, " −2 ": -2, "1e-3": 0.001, "60 000": 60000, "5/8": 0.625, "": None, "1/2/3": None, "x": None, "1/": None}
+NUMBERS = {
+    "3,5": 3.5,
+    " −2 ": -2,
+    "1e-3": 0.001,
+    "60 000": 60000,
+    "5/8": 0.625,
+    "": None,
+    "1/2/3": None,
+    "x": None,
+    "1/": None,
+}
 
 
 @pytest.mark.browser
 def test_the_quiz_reads_numbers_as_people_write_them(run_js):
     source = bundle("quiz")
-    assert run_js(source, "(m, texts) => texts.map(m.parseNumber).map((v) => isNaN(v) ? null : v)", list(NUMBERS)) == list(
-        NUMBERS.values()
-    )
+    assert run_js(
+        source, "(m, texts) => texts.map(m.parseNumber).map((v) => isNaN(v) ? null : v)", list(NUMBERS)
+    ) == list(NUMBERS.values())
 
 
 @pytest.mark.browser
 def test_the_quiz_judges_within_the_tolerance(run_js):
     question = numeric("?", answer=0.3, tolerance=0.01, why="")
     given = [0.29, 0.31, 0.2899, 0.3101]
-    assert run_js(bundle("quiz"), "(m, [q, g]) => g.map((v) => m.isRight(q, v))", [question, given]) == [True, True, False, False]
+    assert run_js(bundle("quiz"), "(m, [q, g]) => g.map((v) => m.isRight(q, v))", [question, given]) == [
+        True,
+        True,
+        False,
+        False,
+    ]
     which = choice("?", ["a", "b"], answer=1, why="")
     assert run_js(bundle("quiz"), "(m, q) => [0, 1].map((v) => m.isRight(q, v))", which) == [False, True]

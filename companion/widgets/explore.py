@@ -38,7 +38,7 @@ class Explore(BookWidget):
     module = "explore"
     linked = ("at",)
 
-    knobs = traitlets.List().tag(sync=True)
+    knobs: traitlets.List[Any] = traitlets.List().tag(sync=True)
     at = traitlets.List(traitlets.Int()).tag(sync=True)
     states = traitlets.Bytes().tag(sync=True)
 

@@ -14,15 +14,17 @@ class Quiz(BookWidget):
 
     module = "quiz"
 
-    questions = traitlets.List().tag(sync=True)
+    questions: traitlets.List[Any] = traitlets.List().tag(sync=True)
 
 
 def choice(question: str, options: Sequence[str], *, answer: int, why: str) -> dict[str, Any]:
     """Return a question with one right option.
 
     Args:
-        question, options, why: plain text (Unicode, no markup); `why` explains the answer, right or wrong.
+        question: plain text, as everything here (Unicode, no markup).
+        options: the answers to choose from.
         answer: index of the right option, from 0.
+        why: explains the answer, shown whether the reader was right or wrong.
 
     Raises:
         ValueError: if there are fewer than two options, two are the same, or `answer` is not the index of one.
@@ -31,7 +33,13 @@ def choice(question: str, options: Sequence[str], *, answer: int, why: str) -> d
         raise ValueError(f"a choice needs at least two different options, got {list(options)}")
     if not 0 <= answer < len(options):
         raise ValueError(f"answer must be an index into {len(options)} options, got {answer}")
-    return {"kind": "choice", "question": question, "options": list(options), "answer": int(answer), "why": why}
+    return {
+        "kind": "choice",
+        "question": question,
+        "options": list(options),
+        "answer": int(answer),
+        "why": why,
+    }
 
 
 def numeric(question: str, *, answer: float, tolerance: float = 0.0, why: str) -> dict[str, Any]:

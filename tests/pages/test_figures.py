@@ -1,5 +1,7 @@
 """Every control of every figure, moved as a reader would: its figure must change, and a link must bring it back."""
 
+import json
+
 import pytest
 
 from tests.pages.conftest import HTML, PAGES
@@ -17,7 +19,10 @@ LOOKS = """([key, skip]) => {
   const pixels = [...el.querySelectorAll("canvas")].map((c) => c.toDataURL());
   return [copy.innerHTML, ...values, ...pixels].join("\\n");
 }"""
-CONTROLS = """(key) => [...document.querySelectorAll(`.bk-figure[data-key="${key}"] :is(input, select, button)`)].map((el, i) => ({
+VALUES = """(el) => [...el.querySelectorAll('input:is([type=range], [type=number], [type=checkbox]), select')]
+  .map((control) => `${control.value} ${control.checked}`)"""
+CONTROLS = """(key) => [...document.querySelectorAll(
+  `.bk-figure[data-key="${key}"] :is(input, select, button)`)].map((el, i) => ({
   index: i, kind: el.tagName === "INPUT" ? el.type : el.tagName.toLowerCase(), text: el.textContent.slice(0, 40),
   name: el.labels?.[0]?.textContent || el.getAttribute("aria-label") || el.textContent,
   off: el.disabled || !el.checkVisibility() || el.type === "submit", chosen: el.checked === true,
@@ -33,7 +38,9 @@ def looks(page, key, index):
 
 
 def settle(page):
-    page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(go, 60))))")
+    page.evaluate(
+        "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(go, 60))))"
+    )
 
 
 def move(page, key, control):
@@ -46,7 +53,9 @@ def move(page, key, control):
         for _ in range(3):
             page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
     elif control["kind"] == "select":
-        other = target.evaluate("(el) => [...el.options].map((o) => o.value).findLast((v) => v !== el.value && v !== '')")
+        other = target.evaluate(
+            "(el) => [...el.options].map((o) => o.value).findLast((v) => v !== el.value && v !== '')"
+        )
         target.select_option(other)
     elif control["kind"] in {"number", "text"}:
         value = target.input_value() or "0"
@@ -81,15 +90,14 @@ def test_reset_brings_every_figure_back(visit, name):
     page = seen.page
     for key in page.locator(".bk-figure:has(.bk-toolbar)").evaluate_all("(els) => els.map((el) => el.dataset.key)"):
         frame = page.locator(f'.bk-figure[data-key="{key}"]')
-        values = "(el) => [...el.querySelectorAll('input[type=range], select, input[type=number], input[type=checkbox]')].map((c) => `${c.value} ${c.checked}`)"
-        before = frame.evaluate(values)
+        before = frame.evaluate(VALUES)
         for control in page.evaluate(CONTROLS, key):
             if control["kind"] in {"range", "select"} and not control["off"]:
                 move(page, key, control)
-        assert frame.evaluate(values) != before, key
+        assert frame.evaluate(VALUES) != before, key
         frame.get_by_role("button", name="Reset", exact=True).click()
         settle(page)
-        assert frame.evaluate(values) == before, key
+        assert frame.evaluate(VALUES) == before, key
     assert seen.problems == []
 
 
@@ -113,8 +121,9 @@ def test_a_link_brings_an_experiment_back(visit, name):
 @pytest.mark.parametrize("name", figures())
 def test_nonsense_in_the_address_does_no_harm(visit, name):
     page = visit(name).page
-    traits = page.evaluate("""() => Object.values(JSON.parse(document.querySelector('script[type="application/vnd.jupyter.widget-state+json"]').textContent).state)
-      .filter((r) => r.state.defaults).flatMap((r) => Object.entries(r.state.defaults).map(([t, v]) => [`${r.state.key}.${t}`, v]))""")
+    stored = page.locator('script[type="application/vnd.jupyter.widget-state+json"]').text_content()
+    states = [record["state"] for record in json.loads(stored)["state"].values()]
+    traits = [(f"{s['key']}.{name}", value) for s in states for name, value in s.get("defaults", {}).items()]
 
     def nonsense(value):
         if isinstance(value, bool):

@@ -63,8 +63,14 @@ def test_a_page_is_light_before_its_plotly_figures(look_at, name):
 @pages
 def test_pictures_and_drawings_say_what_they_show(look_at, name):
     page = look_at(name).page
-    nameless = "(els) => els.filter((el) => !(el.alt ?? el.getAttribute('aria-label') ?? '').trim()).map((el) => el.outerHTML.slice(0, 120))"
-    assert page.locator("article img, article .bk-static, article svg[role=img], article [role=img]").evaluate_all(nameless) == []
+    nameless = """(els) => els.filter((el) => !(el.alt ?? el.getAttribute('aria-label') ?? '').trim())
+      .map((el) => el.outerHTML.slice(0, 120))"""
+    assert (
+        page.locator("article img, article .bk-static, article svg[role=img], article [role=img]").evaluate_all(
+            nameless
+        )
+        == []
+    )
 
 
 def test_the_root_leads_to_the_book(visit):
@@ -77,7 +83,10 @@ def test_the_root_leads_to_the_book(visit):
 def test_the_search_works_from_disk(visit):
     page = visit("search.html", fragment="?q=perceptron").page
     page.wait_for_selector("#search-results li a")
-    assert any("perceptron" in link for link in page.locator("#search-results li a").evaluate_all("(a) => a.map((x) => x.href)"))
+    assert any(
+        "perceptron" in link
+        for link in page.locator("#search-results li a").evaluate_all("(a) => a.map((x) => x.href)")
+    )
 
 
 def test_links_inside_the_book_lead_somewhere(visit):
@@ -89,9 +98,11 @@ def test_links_inside_the_book_lead_somewhere(visit):
             if re.match(r"[a-z]+:", target):
                 continue
             path = ((HTML / name).parent / target.split("?")[0]).resolve() if target else HTML / name
-            if not path.exists():
-                missing.append(f"{name}: {href}")
-            elif anchor and path.suffix == ".html" and not re.search(rf'id="{re.escape(anchor)}"', path.read_text(encoding="utf-8")):
+            if not path.exists() or (
+                anchor
+                and path.suffix == ".html"
+                and not re.search(rf'id="{re.escape(anchor)}"', path.read_text(encoding="utf-8"))
+            ):
                 missing.append(f"{name}: {href}")
     assert missing == []
 
@@ -99,7 +110,13 @@ def test_links_inside_the_book_lead_somewhere(visit):
 def test_no_page_names_a_file_on_another_host():
     for name in ALL:
         text = (HTML / name).read_text(encoding="utf-8")
-        assert re.findall(r'<(?:script|link|img|iframe)[^>]*(?:src|href)="https?://[^"]+\.(?:js|css|woff2?|png|svg)', text) == []
+        assert (
+            re.findall(
+                r'<(?:script|link|img|iframe)[^>]*(?:src|href)="https?://[^"]+\.(?:js|css|woff2?|png|svg)',
+                text,
+            )
+            == []
+        )
 
 
 def test_the_theme_switch_repaints_the_page(visit):

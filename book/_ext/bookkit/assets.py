@@ -53,13 +53,14 @@ def configure(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(project.cache_folder())  # a new folder makes Sphinx read every page again
 
 
-def clean_scripts(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
-) -> None:
+def clean_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Drop the theme's scripts for live kernels, which point at another host and are written twice."""
     keep, bodies = [], set()
     for script in context["script_files"]:
-        name, body = str(getattr(script, "filename", script)), getattr(script, "attributes", {}).get("body") or ""
+        name, body = (
+            str(getattr(script, "filename", script)),
+            getattr(script, "attributes", {}).get("body") or "",
+        )
         if "thebe" in name or "THEBE" in body or (body and body in bodies):
             continue
         bodies.add(body)

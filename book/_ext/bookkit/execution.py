@@ -59,7 +59,10 @@ def execute(page: Path, notebook: nbformat.NotebookNode) -> float:
 def main(jobs: int) -> int:
     """Bring the cache up to date; return 0, or 1 if a chapter failed."""
     if "python3" not in KernelSpecManager().find_kernel_specs():
-        print("There is no Jupyter kernel named 'python3'; install ipykernel into this environment.", file=sys.stderr)
+        print(
+            "There is no Jupyter kernel named 'python3'; install ipykernel into this environment.",
+            file=sys.stderr,
+        )
         return 1
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
     folder = cache_folder()

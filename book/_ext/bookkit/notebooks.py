@@ -24,7 +24,18 @@ from bookkit.project import ROOT, chapters, declared_address
 BOOK, NOTEBOOKS = ROOT / "book", ROOT / "notebooks"
 FENCE = re.compile(r"^(?P<marks>`{3,}|:{3,})\{(?P<name>[\w:.-]+)\} *(?P<title>.*)$")
 ROLE = re.compile(r"\{(?P<name>[a-z]+(?::[a-z]+)?)\}`(?P<text>[^`]+)`")
-NOTES = {"note", "tip", "warning", "important", "seealso", "caution", "hint", "admonition", "margin", "dropdown"}
+NOTES = {
+    "note",
+    "tip",
+    "warning",
+    "important",
+    "seealso",
+    "caution",
+    "hint",
+    "admonition",
+    "margin",
+    "dropdown",
+}
 DROPPED = {"chapter", "timings", "solution-end", "bibliography", "tableofcontents"}
 
 
@@ -46,8 +57,8 @@ def survey(path: Path, number: int) -> Page:
     page.title = re.search(r"^# (.+)$", text, re.MULTILINE)[1]  # type: ignore[index] - every page has a title
     for label, heading in re.findall(r"^\(([\w-]+)\)=\n+#+ (.+)$", text, re.MULTILINE):
         page.headings[label] = heading
-    labelled = r"^(?:[`:]{3,}\{(math|exercise|figure)\}[^\n]*\n(?::\w+:[^\n]*\n)*?:(?:label|name): *|    name: *)([\w-]+)"
-    for kind, label in re.findall(labelled, text, re.MULTILINE):
+    directive = r"[`:]{3,}\{(math|exercise|figure)\}[^\n]*\n(?::\w+:[^\n]*\n)*?:(?:label|name): *"
+    for kind, label in re.findall(rf"^(?:{directive}|    name: *)([\w-]+)", text, re.MULTILINE):
         counts[kind or "figure"] += 1
         page.numbers[label] = f"{number}.{counts[kind or 'figure']}"
     return page
@@ -231,7 +242,9 @@ def main(check: bool) -> int:
     """Write what differs and remove what no page makes; with `check` only say so, and return 1 if there is any."""
     wanted = generate()
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    orphans = [path for path in NOTEBOOKS.rglob("*.ipynb") if path not in wanted and ".ipynb_checkpoints" not in path.parts]
+    orphans = [
+        path for path in NOTEBOOKS.rglob("*.ipynb") if path not in wanted and ".ipynb_checkpoints" not in path.parts
+    ]
     for path in [*stale, *orphans]:
         print(f"{'out of date' if check else 'written' if path in wanted else 'removed'}: {path.relative_to(ROOT)}")
     if check:

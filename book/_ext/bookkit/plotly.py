@@ -25,7 +25,8 @@ class PlotlyRenderer:
         height = int(figure.get("layout", {}).get("height") or 450)
         renderer.add_js_file("plotly", "vendor/plotly.min.js", {"defer": "defer"})
         renderer.add_js_file("plotly-boot", "vendor/plotly-boot.js", {"defer": "defer"})
-        box = f'<div class="bk-plotly" style="min-height:{height}px"><script type="application/json">{text}</script></div>'
+        data_tag = f'<script type="application/json">{text}</script>'
+        box = f'<div class="bk-plotly" style="min-height:{height}px">{data_tag}</div>'
         return [nodes.raw("", box, format="html")]
 
 
