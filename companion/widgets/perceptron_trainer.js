@@ -10,6 +10,7 @@ const HINT = "Click to place points, drag to move them; hollow ones are on the w
   + "Enter turns its class, Delete removes it, Page Up and Page Down go to the next.";
 
 const place = (node, attrs) => { for (const [name, value] of Object.entries(attrs)) node.setAttribute(name, value); };
+const whole = (bound) => Math.floor(bound * (1 + 1e-12));                    // mistakes are counted in whole numbers
 const where = ([x1, x2]) => `(${fmt(x1 / 100)}, ${fmt(x2 / 100)})`;
 
 // What a link or a kernel may hold -> a setting that can be trained.
@@ -132,8 +133,8 @@ function drawCounts() {
       weights.set(`(${fmt(w1)}, ${fmt(w2)})`, `b = ${fmt(b)}`);
       fill.style.width = `${separable ? 100 * run.mistakes / most : 0}%`;
       meter.classList.toggle("bk-trainer-open", !separable);
-      place(meter, { "aria-valuemax": separable ? Math.floor(most) : 1, "aria-valuenow": separable ? run.mistakes : 0,
-        "aria-valuetext": separable ? `${run.mistakes} of at most ${Math.floor(most)}` : "there is no bound" });
+      place(meter, { "aria-valuemax": separable ? whole(most) : 1, "aria-valuenow": separable ? run.mistakes : 0,
+        "aria-valuetext": separable ? `${run.mistakes} of at most ${whole(most)}` : "there is no bound" });
     },
   };
 }
@@ -148,7 +149,7 @@ function tellStep(run, lr) {
 function tellState(run, info) {
   const passes = `${run.passes} ${run.passes === 1 ? "pass" : "passes"}`;
   if (!run.points.length) return "No points yet. Choose a class and click on the plane.";
-  if (run.converged) return `Pass ${run.passes} made no mistake: the line separates the classes. Mistakes in all: ${run.mistakes}; the bound allows ${Math.floor(info.bound)}.`;
+  if (run.converged) return `Pass ${run.passes} made no mistake: the line separates the classes. Mistakes in all: ${run.mistakes}; the bound allows ${whole(info.bound)}.`;
   if (run.cycle) return `The weights after pass ${run.cycle.to} are those after pass ${run.cycle.from}: the state repeats, it will cycle for ever.`;
   if (run.passes >= MOST_PASSES) return `Stopped after ${passes}. ${info.separable ? "An end will come, but later." : "No line separates the classes."}`;
   if (!info.separable && run.passes) return `No line separates the classes: ${passes} so far, and none without a mistake.`;
