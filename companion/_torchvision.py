@@ -35,9 +35,7 @@ def _import() -> ModuleType:
         except RuntimeError as error:
             missing = re.search(r"operator torchvision::(\w+) does not exist", str(error))
             if missing is None or missing[1] in declared:
-                raise ImportError(
-                    f"torchvision does not load beside torch {torch.__version__}: {error}"
-                ) from error
+                raise ImportError(f"torchvision does not load beside torch {torch.__version__}: {error}") from error
             declared.append(missing[1])
             torch.library.define(
                 f"torchvision::{missing[1]}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"

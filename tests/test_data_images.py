@@ -44,9 +44,7 @@ def write_mnist(root, pictures, labels, *, name="mnist", split="train", packed=F
 
 
 def cifar_batch(pictures, labels):
-    return b"".join(
-        bytes([label]) + picture.tobytes() for picture, label in zip(pictures, labels, strict=True)
-    )
+    return b"".join(bytes([label]) + picture.tobytes() for picture, label in zip(pictures, labels, strict=True))
 
 
 def cifar_batches(count=4):
@@ -99,9 +97,7 @@ def test_digits_held_out_third_is_stratified_and_fixed():
     again = load("digits", split="test")
     assert torch.equal(again.labels, test)
     checksum = hashlib.sha256(again.images.numpy().tobytes() + again.labels.numpy().tobytes()).hexdigest()
-    assert checksum.startswith("ceaf44b80e89ec33"), (
-        "the held-out third must never change: chapters quote results on it"
-    )
+    assert checksum.startswith("ceaf44b80e89ec33"), "the held-out third must never change: chapters quote results on it"
 
 
 # the published formats
@@ -129,9 +125,7 @@ def test_cifar10_binary_version_comes_back(tmp_path, packed):
         write_cifar(tmp_path, batches)
     train, test = (load("cifar10", split=split, root=str(tmp_path)) for split in ("train", "test"))
     expected = [batches[f"data_batch_{i}.bin"] for i in range(1, 6)]
-    np.testing.assert_array_equal(
-        train.images.numpy(), np.concatenate([pictures for pictures, _ in expected])
-    )
+    np.testing.assert_array_equal(train.images.numpy(), np.concatenate([pictures for pictures, _ in expected]))
     np.testing.assert_array_equal(train.labels.numpy(), np.concatenate([labels for _, labels in expected]))
     np.testing.assert_array_equal(test.images.numpy(), batches["test_batch.bin"][0])
     assert train.images.shape == (20, 3, 32, 32)
@@ -382,9 +376,7 @@ def test_second_address_is_tried_after_a_wrong_checksum(tmp_path, monkeypatch, s
 
 def test_wrong_checksum_leaves_nothing(tmp_path, server):
     server.contents = small_mnist()  # valid files, yet not the published ones
-    with pytest.raises(
-        ConnectionError, match=r"MD5 sum [0-9a-f]{32}, published is f68b3c2dcbeaaa9fbdd348bbdeb94873"
-    ):
+    with pytest.raises(ConnectionError, match=r"MD5 sum [0-9a-f]{32}, published is f68b3c2dcbeaaa9fbdd348bbdeb94873"):
         load("mnist", split="train", root=tmp_path, download=True)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 

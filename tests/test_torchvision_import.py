@@ -55,9 +55,7 @@ def test_missing_operators_are_declared_one_by_one(tmp_path):
         "for name in ('nms', 'qnms'):\n"
         "    torch.library.register_fake(f'torchvision::{name}', lambda dets, scores, threshold: scores)\n"
     )
-    done = python(
-        "from companion._torchvision import declared\nprint(declared)", path=[stand_in(tmp_path, source)]
-    )
+    done = python("from companion._torchvision import declared\nprint(declared)", path=[stand_in(tmp_path, source)])
     assert done.stdout == "['nms', 'qnms']\n", done.stderr
 
 

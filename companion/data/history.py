@@ -34,7 +34,7 @@ class IlsvrcResult(NamedTuple):
     """One winning entry: `error` is the share of test images whose class is not among five guesses.
 
     `family` names the kind of method, `outside_data` says whether other training images than those supplied
-    were used, `source` is the official table, and `paper` the key of the paper on the method, if any.
+    were used, `source` is the official table.
     """
 
     year: int
@@ -47,7 +47,6 @@ class IlsvrcResult(NamedTuple):
     source: str
     reference: str
     url: str
-    paper: str | None
 
 
 class HumanReference(NamedTuple):
@@ -83,9 +82,7 @@ def milestones(path: Path | None = None) -> tuple[Milestone, ...]:
     _check_order(path, [record.year for record in records])
     for i, record in enumerate(records):
         if record.category not in CATEGORIES:
-            raise ValueError(
-                f"{path}, record {i}: category must be {' or '.join(CATEGORIES)}, got {record.category!r}"
-            )
+            raise ValueError(f"{path}, record {i}: category must be {' or '.join(CATEGORIES)}, got {record.category!r}")
         if record.end is not None and record.end <= record.year:
             raise ValueError(f"{path}, record {i}: end must be after {record.year}, got {record.end}")
         if record.title in {earlier.title for earlier in records[:i]}:
@@ -129,9 +126,7 @@ def _record(kind: type[Record], row: Any, where: str) -> Record:
         if value == "" and name != "url":
             raise ValueError(f"{where}: {name} is empty")
     if not re.fullmatch(r"[a-z]+\d{4}", row["source"]):
-        raise ValueError(
-            f"{where}: source must be a bibliography key such as 'hebb1949', got {row['source']!r}"
-        )
+        raise ValueError(f"{where}: source must be a bibliography key such as 'hebb1949', got {row['source']!r}")
     if row["url"] and not row["url"].startswith("https://"):
         raise ValueError(f"{where}: url must start with https://, got {row['url']!r}")
     return kind(**row)

@@ -147,9 +147,7 @@ def load(
         return _digits(split)
     folder = Path.home() / ".cache" / "companion" if root is None else Path(root)
     images, labels = (
-        _read_cifar10(folder, split, download)
-        if name == "cifar10"
-        else _read_mnist(folder, name, split, download)
+        _read_cifar10(folder, split, download) if name == "cifar10" else _read_mnist(folder, name, split, download)
     )
     return LabelledImages(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
 
@@ -177,9 +175,7 @@ def _read_mnist(root: Path, name: str, split: str, download: bool) -> tuple[Byte
     return images[:, None], labels
 
 
-def _read_idx(
-    root: Path, archive: _Archive, item: tuple[int, ...], name: str, download: bool
-) -> tuple[Path, Bytes]:
+def _read_idx(root: Path, archive: _Archive, item: tuple[int, ...], name: str, download: bool) -> tuple[Path, Bytes]:
     """Return the path and the (N, *item) data of an idx file: magic number and sizes (>u4), then bytes."""
     packed = root / archive.path
     plain = packed.with_suffix("")

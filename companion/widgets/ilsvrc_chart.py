@@ -14,9 +14,7 @@ import traitlets
 
 from companion.widgets.base import BookWidget
 
-RESULT = frozenset(
-    {"year", "team", "method", "family", "error", "outside_data", "conditions", "reference", "url"}
-)
+RESULT = frozenset({"year", "team", "method", "family", "error", "outside_data", "conditions", "reference", "url"})
 HUMAN = frozenset({"error", "who", "conditions", "reference", "url"})
 
 

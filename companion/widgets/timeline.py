@@ -59,9 +59,7 @@ class Timeline(BookWidget):
             if missing := FIELDS - set(event):
                 raise ValueError(f"event {i} misses {', '.join(sorted(missing))}: {dict(event)!r}")
             if event["category"] not in KINDS:
-                raise ValueError(
-                    f"event {i}: category must be {' or '.join(KINDS)}, got {event['category']!r}"
-                )
+                raise ValueError(f"event {i}: category must be {' or '.join(KINDS)}, got {event['category']!r}")
             if i and event["year"] < events[i - 1]["year"]:
                 raise ValueError(f"event {i}: {event['year']} comes after {events[i - 1]['year']}")
         titles = [event["title"] for event in events]
