@@ -31,7 +31,7 @@ def test_a_chapter_has_the_parts_that_readers_look_for(name):
         len(re.findall(r"^# ", re.sub(r"^(`{3,}).*?^\1", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)) == 1
     )
     assert re.search(r"^## .*[Ss]ummary", text, re.MULTILINE)
-    assert re.search(r"^## .*([Ff]urther reading|[Rr]ead further)", text, re.MULTILINE)
+    assert "\n**Further reading.** " in text
     assert "quiz(" in chapter.code(text)
 
 
