@@ -58,14 +58,14 @@ function render({ model, el }) {
 
   function tell() {
     const i = hovered ?? chosen(), r = supplied[i], extra = on("outside") ? results.find((q) => q.outside_data && q.year === r.year) : null;
-    const result = (q, note) => h("p", { class: "bk-ilsvrc_chart-result" }, h("b", { text: percent(q.error) }), `, ${note}. `, h("span", { class: "bk-ilsvrc_chart-quiet", text: `Conditions: ${q.conditions}.` }));
+    const result = (q, note) => h("div", { class: "bk-ilsvrc_chart-result" }, h("b", { text: percent(q.error) }), `, ${note}. `, h("span", { class: "bk-ilsvrc_chart-quiet", text: `Conditions: ${q.conditions}.` }));
     const change = i ? `${Math.round(100 * (1 - r.error / supplied[i - 1].error))} % below the year before, ` : "";
     card.className = `bk-ilsvrc_chart-card${r.family === before ? " bk-before" : ""}`;
     card.replaceChildren(
-      h("p", { class: "bk-ilsvrc_chart-quiet", text: `${r.year} · ${r.family}` }), h("p", { class: "bk-ilsvrc_chart-title", text: r.team }), h("p", { text: r.method }),
+      h("div", { class: "bk-ilsvrc_chart-quiet", text: `${r.year} · ${r.family}` }), h("div", { class: "bk-ilsvrc_chart-title", text: r.team }), h("div", { text: r.method }),
       result(r, `${change}${oneIn(r.error)}`), ...(extra ? [result(extra, "with outside data")] : []),
-      ...(on("person") ? [h("p", { class: "bk-ilsvrc_chart-result" }, h("b", { text: percent(human.error, 1) }), `, ${human.who}. `, h("span", { class: "bk-ilsvrc_chart-quiet", text: `Conditions: ${human.conditions}.` }))] : []),
-      h("p", { class: "bk-ilsvrc_chart-source" }, "Source: ", cite(r), ...(on("person") ? ["; person: ", cite(human)] : [])));
+      ...(on("person") ? [h("div", { class: "bk-ilsvrc_chart-result" }, h("b", { text: percent(human.error, 1) }), `, ${human.who}. `, h("span", { class: "bk-ilsvrc_chart-quiet", text: `Conditions: ${human.conditions}.` }))] : []),
+      h("div", { class: "bk-ilsvrc_chart-source" }, "Source: ", cite(r), ...(on("person") ? ["; person: ", cite(human)] : [])));
   }
 
   function update() {

@@ -127,9 +127,9 @@ function render({ model, el }) {
     const e = hovered ?? selected();
     card.className = `bk-timeline-card bk-timeline-kind-${e?.category ?? "winter"}`;
     card.replaceChildren(...(e ? [
-      h("p", { class: "bk-timeline-when", text: `${when(e)} · ${ONE[e.category]}` }), h("p", { class: "bk-timeline-title", text: e.title }),
-      h("p", { class: "bk-timeline-people", text: e.people }), h("p", { class: "bk-timeline-why", text: e.why }),
-      h("p", { class: "bk-timeline-source" }, "Source: ", link(e))] : [h("p", { text: "Nothing is shown: tick a kind of event above." })]));
+      h("div", { class: "bk-timeline-when", text: `${when(e)} · ${ONE[e.category]}` }), h("div", { class: "bk-timeline-title", text: e.title }),
+      h("div", { class: "bk-timeline-people", text: e.people }), h("div", { class: "bk-timeline-why", text: e.why }),
+      h("div", { class: "bk-timeline-source" }, "Source: ", link(e))] : [h("div", { text: "Nothing is shown: tick a kind of event above." })]));
   }
 
   function update() {
