@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Return the number of numbers that training can change; a parameter used twice counts once.
+    """Return how many numbers the model's parameters hold; one used twice counts once, buffers do not count.
 
     Example:
         >>> count_parameters(nn.Linear(64, 10))                     # 64 * 10 weights and 10 biases
         650
     """
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def gradient_norms(model: nn.Module, loss: Tensor) -> dict[str, float]:
@@ -98,7 +98,7 @@ def finite_difference_check(
         a smooth f of ordinary size; a wrong formula gives 1e-3 and more.
 
     Raises:
-        ValueError: if the gradient has another shape, x is not finite or eps <= 0.
+        ValueError: if the gradient has another shape, x is empty or not finite, or eps <= 0.
 
     Example:
         >>> x = torch.tensor([1.0, 2.0])
@@ -109,8 +109,8 @@ def finite_difference_check(
     """
     if not eps > 0:
         raise ValueError(f"eps must be > 0, got {eps}")
-    if not x.isfinite().all():
-        raise ValueError("x must be finite, it holds NaN or infinity")
+    if not x.numel() or not x.isfinite().all():
+        raise ValueError(f"x must be finite and not empty, got {x}")
     x = x.detach().double().clone()
     if gradient is None:
         at = x.clone().requires_grad_()

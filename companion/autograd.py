@@ -84,43 +84,42 @@ class Tensor:
         if not isinstance(exponent, (int, float)):
             raise TypeError(f"the exponent must be a number, got {exponent!r}")
         a, p = self.data, exponent
-        return self._result(a**p, (self, lambda g: g * p * a ** (p - 1) if p else 0 * g))
+        slope = p * a ** (p - 1) if p else np.zeros_like(a)  # x**0 is 1 everywhere, at 0 too
+        return self._result(a**p, (self, lambda g: g * slope))
 
     def __matmul__(self, other: Tensor | ArrayLike) -> Tensor:
         a, b = self.data, _array(other)
-        rows = a if a.ndim > 1 else a[None, :]
-        columns = b if b.ndim > 1 else b[:, None]
-
-        def full(g: Array) -> Array:
-            """Give back the axes that a product with a vector drops."""
-            if a.ndim == 1:
-                g = np.expand_dims(g, -2 if b.ndim > 1 else 0)
-            return np.expand_dims(g, -1) if b.ndim == 1 else g
+        if not a.ndim or not b.ndim:
+            raise ValueError(f"@ multiplies vectors and matrices, got shapes {a.shape} and {b.shape}")
+        rows = a if a.ndim > 1 else a[None, :]  # a vector on the left is one row,
+        columns = b if b.ndim > 1 else b[:, None]  # on the right one column,
+        product = rows @ columns  # (..., n, m), and the result lacks that axis
+        y = product.squeeze(axis=(-2,) * (a.ndim == 1) + (-1,) * (b.ndim == 1))
 
         def to_a(g: Array) -> Array:
-            grad: Array = full(g) @ columns.swapaxes(-1, -2)
-            return grad if a.ndim > 1 else grad[..., 0, :]
+            grad: Array = g.reshape(product.shape) @ columns.swapaxes(-1, -2)
+            return grad
 
         def to_b(g: Array) -> Array:
-            grad: Array = rows.swapaxes(-1, -2) @ full(g)
-            return grad if b.ndim > 1 else grad[..., :, 0]
+            grad: Array = rows.swapaxes(-1, -2) @ g.reshape(product.shape)
+            return grad if b.ndim > 1 else grad[..., 0]
 
-        return self._result(a @ b, (self, to_a), (other, to_b))
-
-    def __rmatmul__(self, other: ArrayLike) -> Tensor:
-        return Tensor(other) @ self
+        return self._result(y, (self, to_a), (other, to_b))
 
     def __neg__(self) -> Tensor:
-        return self * -1.0
+        return self._result(-self.data, (self, lambda g: -g))
 
     def __sub__(self, other: Tensor | ArrayLike) -> Tensor:
-        return self + (-other if isinstance(other, Tensor) else -_array(other))
+        return self._result(self.data - _array(other), (self, lambda g: g), (other, lambda g: -g))
 
     def __rsub__(self, other: ArrayLike) -> Tensor:
-        return -self + other
+        return Tensor(other) - self
 
     def __rtruediv__(self, other: ArrayLike) -> Tensor:
         return Tensor(other) / self
+
+    def __rmatmul__(self, other: ArrayLike) -> Tensor:
+        return Tensor(other) @ self
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -134,7 +133,8 @@ class Tensor:
 
     def log(self) -> Tensor:
         """Return the natural logarithm of each element."""
-        return self._result(np.log(self.data), (self, lambda g: g / self.data))
+        x = self.data
+        return self._result(np.log(x), (self, lambda g: g / x))
 
     def tanh(self) -> Tensor:
         """Return the hyperbolic tangent of each element."""
@@ -150,7 +150,7 @@ class Tensor:
     def relu(self) -> Tensor:
         """Return max(x, 0) of each element; the gradient at 0 is 0, as in torch."""
         active = self.data > 0
-        return self._result(self.data * active, (self, lambda g: g * active))
+        return self._result(np.maximum(self.data, 0.0), (self, lambda g: g * active))
 
     # Shape.
 
@@ -189,9 +189,7 @@ class Tensor:
             ValueError: if it is left out for a larger tensor, or has another shape.
         """
         if grad is None and self.data.size != 1:
-            raise ValueError(
-                f"backward() starts at a single number, this tensor has shape {self.shape}: pass grad"
-            )
+            raise ValueError(f"backward() starts at a single number, this tensor has shape {self.shape}: pass grad")
         start = np.ones(self.shape) if grad is None else _array(grad)
         if start.shape != self.shape:
             raise ValueError(f"grad must have the tensor's shape {self.shape}, got {start.shape}")

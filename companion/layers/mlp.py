@@ -60,9 +60,7 @@ class Mlp(nn.Module):
             raise ValueError(f"dropout must lie in [0, 1), got {dropout}")
         if isinstance(activation, nn.Module):
             raise TypeError(f"activation must make modules, such as nn.ReLU, got the module {activation}")
-        self.layers = nn.ModuleList(
-            nn.Linear(fan_in, fan_out, bias=bias) for fan_in, fan_out in pairwise(widths)
-        )
+        self.layers = nn.ModuleList(nn.Linear(fan_in, fan_out, bias=bias) for fan_in, fan_out in pairwise(widths))
         self.activations = nn.ModuleList(activation() for _ in hidden_features)
         self.dropout = nn.Dropout(dropout)
 

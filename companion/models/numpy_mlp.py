@@ -206,8 +206,8 @@ class NumpyMlp:
         inputs = self._inputs(X)
         targets = self._targets(y, len(inputs))
         batch_size = len(inputs) if batch_size is None else batch_size
-        if not lr > 0 or epochs < 1 or batch_size < 1:
-            raise ValueError(f"need lr > 0, epochs >= 1, batch_size >= 1, got {lr}, {epochs}, {batch_size}")
+        if not 0 < lr < np.inf or epochs < 1 or batch_size < 1:
+            raise ValueError(f"need a finite lr > 0, epochs >= 1, batch_size >= 1, got {lr}, {epochs}, {batch_size}")
         rng = np.random.default_rng(seed)
         losses = []
         for _ in range(epochs):
@@ -235,9 +235,11 @@ class NumpyMlp:
         activations, z = self._forward(X)
         delta = (OUTPUTS[self.output].f(z) - targets) / len(X)  # (N, out)
         grads: Gradients = []
-        for W, A in zip(self.weights[::-1], activations[::-1], strict=True):
+        for layer in reversed(range(len(self.weights))):
+            A = activations[layer]  # (N, in), the layer's input
             grads.append((A.T @ delta, delta.sum(axis=0)))
-            delta = delta @ W.T * derivative(A)  # unused after the first layer, whose A is the input
+            if layer > 0:
+                delta = delta @ self.weights[layer].T * derivative(A)
         return grads[::-1]
 
     def _inputs(self, X: ArrayLike) -> Array:
@@ -253,15 +255,11 @@ class NumpyMlp:
         given, out = np.asarray(y), self.sizes[-1]
         if self.output == "softmax":
             if given.shape != (n,) or given.dtype.kind not in "iu" or given.min() < 0 or given.max() >= out:
-                raise ValueError(
-                    f"need {n} class indices in [0, {out}), got {given.dtype} {given.shape}: {given}"
-                )
+                raise ValueError(f"need {n} class indices in [0, {out}), got {given.dtype} {given.shape}: {given}")
             one_hot: Array = np.eye(out)[given]
             return one_hot
         if given.shape != (n, out) and not (given.shape == (n,) and out == 1):
             raise ValueError(f"need targets of shape ({n}, {out}), got {given.shape}")
-        if not np.isfinite(given).all() or (
-            self.output == "sigmoid" and (given.min() < 0 or given.max() > 1)
-        ):
+        if not np.isfinite(given).all() or (self.output == "sigmoid" and (given.min() < 0 or given.max() > 1)):
             raise ValueError(f"targets must be finite, and in [0, 1] for a sigmoid output, got {given}")
         return given.astype(np.float64).reshape(n, out)

@@ -4,6 +4,7 @@ Letters: N examples, x input, y target and y_hat prediction (0 or 1), w weights,
 R radius of the data, gamma their margin.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -14,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import linprog, nnls  # type: ignore[import-untyped]
 from torch import Tensor, nn
+
+Array = NDArray[np.float64]
 
 
 class McCullochPittsNeuron(nn.Module):
@@ -47,13 +50,9 @@ class McCullochPittsNeuron(nn.Module):
 
     def __init__(self, threshold: int, excitatory: int, inhibitory: int = 0) -> None:
         super().__init__()
-        for name, value in {
-            "threshold": threshold,
-            "excitatory": excitatory,
-            "inhibitory": inhibitory,
-        }.items():
-            if value != int(value) or value < 0:
-                raise ValueError(f"{name} must be an integer >= 0, got {value}")
+        sizes = (threshold, excitatory, inhibitory)
+        if any(size != int(size) or size < 0 for size in sizes):
+            raise ValueError(f"threshold, excitatory and inhibitory must be integers >= 0, got {sizes}")
         self.threshold, self.excitatory, self.inhibitory = threshold, excitatory, inhibitory
 
     def forward(self, excitatory: Tensor, inhibitory: Tensor | None = None) -> Tensor:
@@ -111,12 +110,12 @@ class ThresholdUnit(nn.Module):
 
     def __init__(self, weights: Sequence[float] | Tensor, threshold: float) -> None:
         super().__init__()
-        self.register_buffer("weights", torch.as_tensor(weights, dtype=torch.get_default_dtype()).clone())
-        self.register_buffer("threshold", torch.as_tensor(threshold, dtype=self.weights.dtype).clone())
+        self.register_buffer("weights", torch.as_tensor(weights) * 1.0)  # a copy, of integers too
+        self.register_buffer("threshold", self.weights.new_tensor(float(threshold)))
         if self.weights.ndim != 1 or not self.weights.numel() or not self.weights.isfinite().all():
             raise ValueError(f"weights must be a non-empty list of finite numbers, got {weights}")
-        if self.threshold.ndim != 0 or not self.threshold.isfinite():
-            raise ValueError(f"threshold must be one finite number, got {threshold}")
+        if not self.threshold.isfinite():
+            raise ValueError(f"threshold must be finite, got {threshold}")
 
     def forward(self, x: Tensor) -> Tensor:
         """Return 1 where w . x >= theta, else 0."""
@@ -256,7 +255,7 @@ class Perceptron(nn.Module):
             raise ValueError(f"max_epochs must be >= 1, got {max_epochs}")
         X, y = _check_data(X, y)
         _check_features(X, len(self.weight))
-        examples = list(zip(X.to(self.weight.dtype), y.tolist(), strict=True))
+        examples = list(zip(X.to(self.weight.dtype), y.long().tolist(), strict=True))
         weights = [self._snapshot()]
         mistakes_per_epoch: list[int] = []
         while len(mistakes_per_epoch) < max_epochs and (not mistakes_per_epoch or mistakes_per_epoch[-1] > 0):
@@ -272,34 +271,50 @@ class Perceptron(nn.Module):
 
 
 def _check_lr(lr: float) -> None:
-    if not lr > 0:
-        raise ValueError(f"lr must be > 0, got {lr}")
+    if not 0 < lr < math.inf:
+        raise ValueError(f"lr must be > 0 and finite, got {lr}")
 
 
 def _check_data(X: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     if X.ndim != 2 or y.shape != X.shape[:1] or not X.numel():
-        raise ValueError(
-            f"need X (N, in_features) and y (N,), not empty, got {tuple(X.shape)} and {tuple(y.shape)}"
-        )
+        raise ValueError(f"need X (N, in_features) and y (N,), not empty, got {tuple(X.shape)} and {tuple(y.shape)}")
     if not X.isfinite().all():
         raise ValueError("X must be finite, it holds NaN or infinity")
     _check_zero_or_one(y, "classes")
     return X, y
 
 
-def _signed_rows(X: Tensor, y: Tensor) -> NDArray[np.float64]:
+def _signed_rows(X: Tensor, y: Tensor) -> Array:
     """Return (2y - 1) (x, 1) for every example, (N, in_features + 1): w separates if w . row > 0 for all."""
     X, y = _check_data(X, y)
     augmented = torch.cat([X.detach().double(), torch.ones_like(X[:, :1], dtype=torch.float64)], dim=1)
-    rows: NDArray[np.float64] = ((2 * y - 1)[:, None] * augmented).cpu().numpy()
+    rows: Array = ((2 * y.double() - 1)[:, None] * augmented).cpu().numpy()
     return rows
+
+
+def _separating_weights(rows: Array) -> Array | None:
+    """Return w with w . row > 0 for all rows, or None if a linear program finds none with w . row >= 1."""
+    scale = np.abs(rows).max(axis=0)
+    scale[scale == 0] = 1.0
+    scaled = rows / scale  # columns in [-1, 1]: the same question, better conditioned
+    answer = linprog(np.zeros(len(scale)), A_ub=-scaled, b_ub=-np.ones(len(rows)), bounds=(None, None))
+    if answer.status not in (0, 2):  # neither solved nor shown to have no solution
+        raise RuntimeError(f"the linear program failed: {answer.message}")
+    if answer.status == 2 or (scaled @ answer.x <= 0).any():
+        return None
+    weights: Array = answer.x / scale
+    return weights
+
+
+def _margin(rows: Array, weights: Array) -> float:
+    return float((rows @ weights).min() / np.linalg.norm(weights))
 
 
 def is_linearly_separable(X: Tensor, y: Tensor) -> bool:
     """Say whether some hyperplane has all of class 1 on one side and all of class 0 on the other.
 
-    Asks a linear program for weights with (2y - 1)(w . x + b) >= 1 on all examples; a yes is then checked in
-    float64 on the examples themselves.
+    Asks a linear program for weights with (2y - 1)(w . x + b) >= 1 on all examples; a yes is checked in
+    float64 on the examples themselves. A gap below about 1e-8 of the size of the data counts as none.
 
     Shape:
         X: (N, in_features);  y: (N,), 0 or 1.
@@ -314,11 +329,7 @@ def is_linearly_separable(X: Tensor, y: Tensor) -> bool:
         >>> is_linearly_separable(X, torch.tensor([0, 1, 1, 0]))                              # XOR
         False
     """
-    rows = _signed_rows(X, y)
-    scale = np.abs(rows).max(axis=0)
-    rows = rows / np.where(scale > 0, scale, 1)  # columns in [-1, 1]: same answer, better conditioned
-    answer = linprog(np.zeros(rows.shape[1]), A_ub=-rows, b_ub=-np.ones(len(rows)), bounds=(None, None))
-    return bool(answer.status == 0 and (rows @ answer.x > 0).all())
+    return _separating_weights(_signed_rows(X, y)) is not None
 
 
 class NovikoffBound(NamedTuple):
@@ -337,8 +348,8 @@ def novikoff_bound(X: Tensor, y: Tensor) -> NovikoffBound:
     plane on its right side, max over |w| = 1 of min over n of (2 y_n - 1) w . (x_n, 1). The bound depends
     neither on the number of examples, nor on their order, nor on lr.
 
-    gamma is found as the distance of the origin from the convex hull of the points (2y - 1)(x, 1), a problem
-    of non-negative least squares.
+    The best w points to that point of the convex hull of all (2 y_n - 1)(x_n, 1) which is nearest to the
+    origin, found by non-negative least squares. The margin returned is the one that this w reaches.
 
     Shape:
         X: (N, in_features);  y: (N,), 0 or 1.
@@ -347,19 +358,21 @@ def novikoff_bound(X: Tensor, y: Tensor) -> NovikoffBound:
         ValueError: if the data are not linearly separable, or as in `is_linearly_separable`.
 
     Source: Novikoff 1962, "On convergence proofs on perceptrons"; Lawson & Hanson 1974, "Solving Least
-    Squares Problems", chapter 23 (the margin as a least-distance problem).
+    Squares Problems", chapter 23 (the least distance by non-negative least squares).
 
     Example:
-        >>> novikoff_bound(torch.tensor([[-1.], [1.]]), torch.tensor([0, 1]))
-        NovikoffBound(radius=1.4142135623730951, margin=1.0, mistakes=2.0000000000000004)
+        >>> X = torch.tensor([[0., 0.], [0., 1.], [1., 0.], [1., 1.]])
+        >>> bound = novikoff_bound(X, torch.tensor([0, 1, 1, 1]))                             # OR
+        >>> round(bound.radius**2, 9), round(bound.margin, 9), round(bound.mistakes, 9)
+        (3.0, 0.333333333, 27.0)
     """
-    if not is_linearly_separable(X, y):
-        raise ValueError("the classes are not linearly separable: no margin, and no bound on the mistakes")
     rows = _signed_rows(X, y)
+    weights = _separating_weights(rows)
+    if weights is None:
+        raise ValueError("the classes are not linearly separable: no margin, and no bound on the mistakes")
+    margin = _margin(rows, weights)  # a first estimate, which sets the scale of the least-squares problem
+    system = np.vstack([rows.T / margin, np.ones(len(rows))])
+    shares, _ = nnls(system, np.append(np.zeros(rows.shape[1]), 1.0), maxiter=100 * len(rows))
+    margin = max(margin, _margin(rows, shares @ rows))
     radius = float(np.linalg.norm(rows, axis=1).max())
-    rows /= radius
-    target = np.append(np.zeros(rows.shape[1]), 1.0)
-    hull_weights, _ = nnls(np.vstack([rows.T, np.ones(len(rows))]), target, maxiter=100 * len(rows))
-    nearest = hull_weights @ rows  # the direction of the hull's point nearest to the origin
-    margin = float((rows @ nearest).min() / np.linalg.norm(nearest))
-    return NovikoffBound(radius, radius * margin, 1 / margin**2)
+    return NovikoffBound(radius, margin, (radius / margin) ** 2)
