@@ -1,5 +1,6 @@
 """Playground: its engine against torch and the companion, its experiments, its figure as a reader drives it."""
 
+import itertools
 import json
 import math
 import re
@@ -187,10 +188,19 @@ SETS = {
     "two_spirals": two_spirals(400, seed=1),
     "gaussians": gaussians(120, seed=1),
 }
-RUN = """(m, { state, steps }) => {
-  const model = { get: (name) => state[name] }, setting = m.readSetting(model), data = m.readData(model, setting);
-  const run = m.startRun(setting, data);
-  for (let k = 0; k < steps; k++) m.advance(run, setting);
+RUN = """(m, [[state, steps], ...later]) => {
+  const read = (state) => {
+    const model = { get: (name) => state[name] }, setting = m.readSetting(model);
+    return [setting, m.readData(model, setting)];
+  };
+  const run = m.startRun(...read(state));
+  for (let k = 0; k < steps; k++) m.advance(run, read(state)[0]);
+  for (const [state, steps] of later) {
+    const [setting, data] = read(state);
+    m.useData(run, setting, data);
+    m.useOptimizer(run, setting);
+    for (let k = 0; k < steps; k++) m.advance(run, setting);
+  }
   m.measure(run);
   const { trainLoss, heldLoss, trainRight, heldRight } = run;
   const [params, norms] = [run.network.params, run.norms].map((list) => Array.from(list));
@@ -205,7 +215,13 @@ def state_of(**setting: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def train(run_js):
-    return lambda steps, **setting: run_js(bundle("playground"), RUN, {"state": state_of(**setting), "steps": steps})
+    """Return train(steps, then=(), **setting): a run without a page, `then` with pairs (steps, tuned settings)."""
+
+    def run(steps: int, then: tuple[tuple[int, dict[str, Any]], ...] = (), **setting: Any) -> dict[str, Any]:
+        stages = [(state_of(**setting), steps), *((state_of(**setting | tuned), more) for more, tuned in then)]
+        return run_js(bundle("playground"), RUN, stages)
+
+    return run
 
 
 @pytest.mark.browser
@@ -425,6 +441,102 @@ def test_running_trains_until_it_is_paused(playground):
     assert float(first["train"]) < 0.7
 
 
+PIXEL = """(canvas, [x, y]) => {
+  const at = [x * canvas.width, y * canvas.height].map(Math.floor);
+  return Array.from(canvas.getContext("2d").getImageData(...at, 1, 1).data.slice(0, 3)); }"""
+
+
+def pixel(page: Page, name: str, x: float, y: float) -> list[int]:
+    """Red, green, blue of a canvas at a share of its width and height."""
+    return page.locator(f".bk-playground-{name}").evaluate(PIXEL, [x, y])
+
+
+@pytest.mark.browser
+def test_fields_are_blue_where_class_1_is_and_orange_where_class_0_is(playground):
+    page = playground()
+    press(page, "Run")
+    page.wait_for_function("() => document.querySelectorAll('.bk-playground-readout dd')[4].textContent === '100 %'")
+    press(page, "Pause")
+    stage, tile = (
+        page.locator(selector).bounding_box()
+        for selector in (".bk-playground-network", '[role="radio"][aria-checked="true"]')
+    )
+    left, top = ((tile[a] - stage[a]) / stage[side] for a, side in (("x", "width"), ("y", "height")))
+    wide, high = (tile[side] / stage[side] for side in ("width", "height"))
+    for name, at in (
+        ("back", lambda share: (share, share)),
+        ("network", lambda share: (left + share * wide, top + share * high)),
+    ):
+        red, _, blue = pixel(page, name, *at(0.5))
+        assert blue > red + 30, name
+        red, _, blue = pixel(page, name, *at(0.12))
+        assert red > blue + 30, name
+
+
+@pytest.mark.browser
+def test_the_line_lies_where_a_unit_changes_sides(playground):
+    page = playground()
+    page.get_by_role("radio", name="Input x₁").click()
+    assert max(pixel(page, "back", 0.5, 0.3)) < 90  # ink
+    red, _, blue = pixel(page, "back", 0.1, 0.3)
+    assert red > blue + 30
+    red, _, blue = pixel(page, "back", 0.9, 0.3)
+    assert blue > red + 30
+
+
+@pytest.mark.browser
+def test_a_contour_runs_along_its_level(run_js):
+    trace = """(m, size) => {
+      const at = (i) => 2 * (i + 0.5) / size - 1, values = [], points = [];
+      for (let row = 0; row < size; row++) for (let column = 0; column < size; column++)
+        values.push(9, Math.hypot(at(column), at(row) / 0.5));
+      const pen = { moveTo: (x, y) => points.push([x, y]), lineTo: (x, y) => points.push([x, y]) };
+      m.traceContour(pen, values, 2, 1, size, 0.7, 2 / size);
+      return points; }"""
+    points = np.array(run_js(bundle("playground_canvas"), trace, 40)) - 1
+    np.testing.assert_allclose(np.hypot(points[:, 0], points[:, 1] / 0.5), 0.7, atol=0.005)
+    starts, ends = ({tuple(point) for point in points[side::2].round(9)} for side in (0, 1))
+    assert len(starts | ends) == len(points) / 2  # closed: every point belongs to two pieces
+
+
+@pytest.mark.browser
+def test_bars_are_gradient_norms_on_a_logarithmic_scale(playground, train):
+    norms = train(0, **preset("Why does this one not learn"))["norms"]
+    page = playground(**preset("Why does this one not learn"))
+    tall = """(canvas) => {
+      const { width, height } = canvas, { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+      return Array.from({ length: width }, (_, x) => {
+        const purple = (y) => {
+          const at = 4 * (y * width + x), [r, g, b] = data.subarray(at, at + 3);
+          return r > g + 60 && b > g + 40;
+        };
+        return Array.from({ length: height }, (_, y) => y).filter(purple).length; }); }"""
+    columns = page.locator(".bk-playground-norms").evaluate(tall)
+    heights = [max(bar) for purple, bar in itertools.groupby(columns, key=bool) if purple]
+    assert len(heights) == 5
+    slope = np.diff(heights) / np.diff(np.log10(norms))
+    np.testing.assert_allclose(slope, slope.mean(), rtol=0.25)  # whole pixels
+    assert slope.mean() > 5
+
+
+@pytest.mark.browser
+def test_training_goes_on_when_it_is_tuned_and_starts_anew_when_the_network_changes(playground, train):
+    page = playground()
+    for _ in range(3):
+        press(page, "Step")
+    weights = pixels(page, "network")
+    tuned = {"optimizer": "sgd", "lr": 1.0, "l2": 0.1, "batch_size": 2}
+    for name, value in tuned.items():
+        set_trait(page, name, value)
+    page.wait_for_timeout(50)
+    assert readout(page)["step"] == "3"
+    assert pixels(page, "network") == weights
+    press(page, "Step")
+    assert float(readout(page)["train"]) == round(train(3, then=((1, tuned),))["trainLoss"], 4)
+    page.get_by_label("Activation").select_option("relu")
+    assert readout(page)["step"] == "0"
+
+
 @pytest.mark.browser
 def test_the_page_runs_the_steps_that_the_engine_runs(playground, train):
     page = playground(**preset("Rings"))
@@ -449,41 +561,43 @@ def test_a_new_seed_gives_other_weights_and_the_old_seed_the_old_ones(playground
 @pytest.mark.browser
 def test_menus_build_the_network(playground):
     page = playground()
-    page.get_by_label("Hidden layers").select_option("3")
-    page.get_by_label("Units in hidden layer 3").select_option("7")
+    page.get_by_label("Units in hidden layer 4").select_option("7")
     assert trait(page, "hidden") == [4, 4, 7]
     assert page.get_by_role("img", name="Network 2–4–4–7–1, tanh").is_visible()
-    assert page.get_by_role("button", name="Hidden layer 3, unit 7").is_visible()
-    assert not page.get_by_label("Units in hidden layer 4").is_visible()
-    page.get_by_label("Hidden layers").select_option("1")
-    assert trait(page, "hidden") == [4]
+    assert page.get_by_role("radio", name="Hidden layer 3, unit 7").is_visible()
+    expect(page.get_by_label("Units in hidden layer 3")).to_have_value("7")
+    page.get_by_label("Units in hidden layer 1").select_option("5")
+    page.get_by_label("Units in hidden layer 2").select_option("–")
+    assert trait(page, "hidden") == [5, 7]
+    assert not page.get_by_role("radio", name="Hidden layer 3, unit 7").is_visible()
+    assert page.get_by_label("Units in hidden layer 1").locator("option").all_inner_texts() == list("12345678")
 
 
 @pytest.mark.browser
 def test_a_unit_shows_its_own_field_by_pointer_and_by_keyboard(playground):
     page = playground()
     output = pixels(page, "back")
-    press(page, "Hidden layer 1, unit 2")
+    page.get_by_role("radio", name="Hidden layer 1, unit 2").click()
     page.mouse.move(0, 0)
     assert page.get_by_text("a = tanh(").is_visible()
     first = pixels(page, "back")
     assert first != output
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
-    page.keyboard.press("Enter")
-    chosen = page.get_by_role("button", pressed=True).and_(page.locator(".bk-playground-unit"))
+    chosen = page.get_by_role("radio", checked=True)
     assert chosen.get_attribute("aria-label") == "Hidden layer 2, unit 3"
-    assert page.locator('.bk-playground-unit[tabindex="0"]').count() == 1
+    assert page.get_by_role("radio").and_(page.locator('[tabindex="0"]')).count() == 1
     assert pixels(page, "back") not in (output, first)
-    page.get_by_label("Hidden layers").select_option("1")
+    page.get_by_label("Units in hidden layer 2").select_option("–")
     expect(page.locator(".bk-playground-out strong")).to_have_text("Network output")
+    assert chosen.get_attribute("aria-label") == "Network output"
 
 
 @pytest.mark.browser
 def test_a_pointer_over_a_unit_gives_a_look_at_it(playground):
     page = playground()
     output = pixels(page, "back")
-    page.get_by_role("button", name="Input x₁").hover()
+    page.get_by_role("radio", name="Input x₁").hover()
     assert pixels(page, "back") != output
     page.mouse.move(0, 0)
     assert pixels(page, "back") == output

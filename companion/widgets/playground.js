@@ -15,7 +15,7 @@ const LR = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
 const BATCH = [1, 2, 4, 8, 16, 32, 64, 128, 0];               // 0 takes all
 const L2 = [0, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1];
 const NOISE = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1];
-const DATA_NAMES = { circles: "circles", xor: "XOR", two_spirals: "two spirals", gaussians: "two Gaussians", two_moons: "two moons", own: "your own points" };
+const DATA_NAMES = { circles: "circles", xor: "XOR", two_spirals: "two spirals", gaussians: "two Gaussians", two_moons: "two moons", own: "own points" };
 
 const names = (options) => options.map(([value]) => value);
 const textOf = (options, value) => options.find(([v]) => v === value)[1];
@@ -183,7 +183,7 @@ function makeControls(model) {
     bind(model, "activation", select, { label: "Activation", options: ACTIVATION }),
     bind(model, "init", select, { label: "First weights", options: INIT }),
     later(bind(model, "optimizer", select, { label: "Optimizer", options: OPTIMIZER })),
-    later(bind(model, "lr", scale, { label: "Learning rate η", values: LR, format: (v) => String(v) })),
+    later(bind(model, "lr", scale, { label: "Learning rate", values: LR, format: (v) => String(v) })),
     later(bind(model, "batch_size", scale, { label: "Batch size", values: BATCH, format: (v) => (v ? String(v) : "all") })),
     later(bind(model, "l2", scale, { label: "L2 penalty λ", values: L2, format: (v) => String(v) })),
   ];
@@ -210,65 +210,73 @@ function makeReadout() {
   };
 }
 
-// The network: a menu over each hidden layer, a canvas, and on it one button per unit. Of these, one is in the tab
-// order; arrow keys go to its neighbours. `choose` and `peek` take { layer, unit }; peek(null) ends a look.
+// The network: a menu for each hidden layer, a canvas, and on it one radio button per unit, of which one is in the
+// tab order; arrow keys go to its neighbours. `choose` and `peek` take { layer, unit }; peek(null) ends a look.
 function makeNetwork(model, choose, peek) {
-  const canvas = drawing("network"), norms = drawing("norms"), units = [];
-  const depth = h("select", { onchange: () => resize(+depth.value) }, [1, 2, 3, 4].map((n) => h("option", { value: n, text: n })));
-  const widths = [0, 1, 2, 3].map((l) => h("select", { "aria-label": `Units in hidden layer ${l + 1}`, onchange: () => widen(l) },
-    [1, 2, 3, 4, 5, 6, 7, 8].map((n) => h("option", { value: n, text: n }))));
-  const setHidden = (hidden) => setAll(model, { hidden });
-  const resize = (count) => { const now = readSetting(model).hidden; setHidden(Array.from({ length: count }, (_, l) => now[l] ?? now.at(-1))); };
-  const widen = (l) => setHidden(readSetting(model).hidden.map((width, k) => (k === l ? +widths[l].value : width)));
-
-  // Rows of buttons for the inputs, four hidden layers and the output; those without a unit stay hidden.
-  const rows = [2, 8, 8, 8, 8, 1].map((count, row) => Array.from({ length: count }, (_, unit) => {
-    const node = h("button", { type: "button", class: "bk-playground-unit", "aria-pressed": "false", onclick: () => choose(node.at),
-      onpointerenter: (e) => { if (e.pointerType === "mouse") peek(node.at); }, onpointerleave: () => peek(null), onkeydown: (e) => walk(e, node.at) });
-    node.home = { row, unit };
-    units.push(node);
-    return node;
-  }));
-  const rowOf = (layer, sizes) => rows[layer === sizes.length - 1 ? 5 : layer];
-  let sizes = [2, 1, 1];
-  const walk = (event, { layer, unit }) => {
-    const [across, down] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
-    if (!across && !down) return;
-    event.preventDefault();
-    const to = clamp(layer + across, 0, sizes.length - 1), row = rowOf(to, sizes);
-    row[clamp(unit + down, 0, sizes[to] - 1)].focus();
-  };
-  const stage = h("div", { class: "bk-playground-stage" }, canvas, h("div", { role: "group", "aria-label": "Units: choose one to see its field" }, units));
-  const menus = h("div", { class: "bk-playground-widths" }, h("span", { class: "bk-playground-widths-label", text: "units" }), widths);
-  const depthId = uid("depth");
-  depth.id = depthId;
+  const canvas = drawing("network"), norms = drawing("norms");
+  const menus = makeWidths(model), units = makeUnits(choose, peek);
+  const stage = h("div", { class: "bk-playground-stage" }, canvas, units.el);
   stage.style.height = `${NETWORK_HEIGHT}px`;
   return {
     canvas, norms,
-    el: h("div", { class: "bk-playground-net" },
-      h("p", { class: "bk-playground-title" }, h("label", { for: depthId, text: "Hidden layers" }), depth),
-      menus, stage, h("p", { class: "bk-playground-small", text: "Weights as lines: blue > 0, orange < 0." }),
+    el: h("div", { class: "bk-playground-net" }, menus.el, stage,
+      h("p", { class: "bk-playground-small", text: "Weights as lines: blue > 0, orange < 0." }),
       title("Gradient norms", h("span", { class: "bk-playground-small", text: "‖∂ℒ/∂W‖ of each layer" })), norms),
-    // Puts menus and buttons where the canvas draws the units.
+    focus: units.focus,
+    // Menus and buttons for this network; the buttons lie where the canvas draws the units.
     arrange({ network }, shown) {
+      menus.set(network.sizes.slice(1, -1));
+      units.arrange(network, shown, canvas.clientWidth);
+    },
+  };
+}
+
+// Units of up to four hidden layers; a menu at "–" leaves its layer out.
+function makeWidths(model) {
+  const counts = Array.from({ length: MOST_UNITS }, (_, i) => i + 1);
+  const change = () => setAll(model, { hidden: menus.map((menu) => +menu.value).filter((width) => width > 0) });
+  const menus = Array.from({ length: MOST_LAYERS }, (_, l) => h("select", { "aria-label": `Units in hidden layer ${l + 1}`, onchange: change },
+    l > 0 ? h("option", { value: 0, text: "–" }) : null, counts.map((n) => h("option", { value: n, text: n }))));
+  return {
+    el: h("div", { role: "group", "aria-label": "Hidden layers" }, title("Hidden layers", h("span", { class: "bk-playground-small", text: "units in each" })),
+      h("div", { class: "bk-playground-widths" }, menus)),
+    set: (hidden) => menus.forEach((menu, l) => { menu.value = hidden[l] ?? 0; }),
+  };
+}
+
+// Radio buttons for the inputs, four hidden layers and the output, made once; those without a unit stay hidden.
+function makeUnits(choose, peek) {
+  const rows = [2, ...Array(MOST_LAYERS).fill(MOST_UNITS), 1].map((count) => Array.from({ length: count }, makeOne)), all = rows.flat();
+  const rowOf = (layer) => (layer === sizes.length - 1 ? rows.at(-1) : rows[layer]);
+  let sizes = [2, 1, 1];
+  function makeOne() {
+    const node = h("div", { class: "bk-playground-unit", role: "radio", onclick: () => choose(node.at), onkeydown: (e) => walk(e, node.at),
+      onpointerenter: (e) => { if (e.pointerType === "mouse") peek(node.at); }, onpointerleave: () => peek(null) });
+    return node;
+  }
+  function walk(event, { layer, unit }) {
+    const [across, down] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], " ": [0, 0] }[event.key] ?? [];
+    if (across === undefined) return;
+    event.preventDefault();
+    const to = clamp(layer + across, 0, sizes.length - 1);
+    choose({ layer: to, unit: clamp(unit + down, 0, sizes[to] - 1) });
+  }
+  return {
+    el: h("div", { role: "radiogroup", "aria-label": "Unit whose field is shown" }, all),
+    focus: () => all.find((node) => node.tabIndex === 0 && !node.hidden).focus(),
+    arrange(network, shown, width) {
+      const place = placeUnits(network, width);
       sizes = network.sizes;
-      const place = placeUnits(network, canvas.clientWidth), last = sizes.length - 1;
-      depth.value = last - 1;
-      widths.forEach((menu, l) => {
-        menu.hidden = l >= last - 1;
-        if (!menu.hidden) { menu.value = sizes[l + 1]; menu.style.left = `${place.x[l + 1]}px`; }
-      });
-      for (const node of units) node.hidden = true;
-      for (let layer = 0; layer <= last; layer++)
-        for (let unit = 0; unit < sizes[layer]; unit++) {
-          const node = rowOf(layer, sizes)[unit], chosen = layer === shown.layer && unit === shown.unit;
-          node.at = { layer, unit };
-          node.hidden = false;
-          node.tabIndex = chosen ? 0 : -1;
-          node.setAttribute("aria-pressed", chosen);
-          node.setAttribute("aria-label", unitName(sizes, { layer, unit }));
-          Object.assign(node.style, { left: `${place.x[layer]}px`, top: `${place.y(layer, unit)}px`, width: `${place.tile}px`, height: `${place.tile}px` });
-        }
+      for (const node of all) node.hidden = true;
+      sizes.forEach((count, layer) => rowOf(layer).slice(0, count).forEach((node, unit) => {
+        const chosen = layer === shown.layer && unit === shown.unit;
+        node.at = { layer, unit };
+        node.hidden = false;
+        node.tabIndex = chosen ? 0 : -1;
+        node.setAttribute("aria-checked", chosen);
+        node.setAttribute("aria-label", unitName(sizes, node.at));
+        Object.assign(node.style, { left: `${place.x[layer]}px`, top: `${place.y(layer, unit)}px`, width: `${place.tile}px`, height: `${place.tile}px` });
+      }));
     },
   };
 }
@@ -374,7 +382,7 @@ function render({ model, el }) {
   const say = (text) => { news.textContent = text; };
 
   const network = makeNetwork(model,
-    (at) => { shown = at.layer === run.network.layers.length ? null : at; network.arrange(run, chosen()); paint(); network.el.querySelector('.bk-playground-unit[tabindex="0"]').focus(); },
+    (at) => { shown = at.layer === run.network.layers.length ? null : at; network.arrange(run, chosen()); paint(); network.focus(); },
     (at) => { if (at === peeked) return; peeked = at; paint(); });
   const field = makeField({ add: addPoint, remove: removePoint, clear: () => sendPoints([]), say });
   field.onRepaint(() => paintPoints(field.front, data, field.cursor, inks));

@@ -63,6 +63,7 @@ PRESETS = (
         data="two_spirals",
         hidden=[8, 8],
         lr=0.03,
+        l2=0.0003,
     ),
     _preset(
         "Why does this one not learn? Four sigmoid layers",
@@ -127,8 +128,7 @@ PRESETS = (
     ),
     _preset(
         "Steps too small",
-        "Nothing is wrong but the patience it asks for. Raise the learning rate while it runs, or add "
-        "momentum.",
+        "Nothing is wrong but the patience it asks for. Raise the learning rate while it runs, or add momentum.",
         data="circles",
         optimizer="sgd",
         lr=0.001,
@@ -275,9 +275,7 @@ class Playground(BookWidget):
     def _check_hidden(self, proposal: dict[str, Any]) -> list[int]:
         widths = list(proposal["value"])
         if not 1 <= len(widths) <= MOST_LAYERS or not all(1 <= width <= MOST_UNITS for width in widths):
-            raise ValueError(
-                f"hidden must be 1 to {MOST_LAYERS} layers of 1 to {MOST_UNITS} units, got {widths}"
-            )
+            raise ValueError(f"hidden must be 1 to {MOST_LAYERS} layers of 1 to {MOST_UNITS} units, got {widths}")
         return widths
 
     @traitlets.validate("lr")
@@ -331,9 +329,7 @@ def _plain(name: str, pair: tuple[ArrayLike, ArrayLike]) -> dict[str, list[float
     if not isinstance(name, str):
         raise TypeError(f"a data set's name must be a string, got {name!r}")
     if not name or name == OWN:
-        raise ValueError(
-            f"a data set's name must not be empty or {OWN!r} (the reader's own points), got {name!r}"
-        )
+        raise ValueError(f"a data set's name must not be empty or {OWN!r} (the reader's own points), got {name!r}")
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise TypeError(f"data set {name!r} must be a pair (X, y), got {type(pair).__name__}")
     X, y = np.asarray(pair[0], dtype=np.float64), np.asarray(pair[1])

@@ -98,7 +98,7 @@ export function paintField(canvas, network, grid, { layer, unit }, inks) {
 }
 
 // Marching squares: in every square of four neighbouring grid points, a line between the edges that the level crosses.
-function traceContour(pen, values, stride, unit, size, level, cell) {
+export function traceContour(pen, values, stride, unit, size, level, cell) {
   const crossing = new Float64Array(8);
   const at = (row, column) => values[(row * size + column) * stride + unit] - level;
   for (let row = 0; row + 1 < size; row++)
@@ -121,7 +121,7 @@ function traceContour(pen, values, stride, unit, size, level, cell) {
 // The points: class 0 square, class 1 round; hollow ones are held out. cursor: where the keyboard stands, or null.
 export function paintPoints(canvas, { train, held, range }, cursor, inks) {
   const { pen, width } = sharp(canvas), X = linear([-range, range], [0, width]), Y = linear([range, -range], [0, width]);
-  const size = train.y.length > 120 ? 2.6 : train.y.length > 40 ? 3.3 : 4.5;
+  const count = train.y.length, size = Math.min(5, (width / 100) * (count > 120 ? 1 : count > 40 ? 1.3 : 1.9));
   for (const [part, filled] of [[held, false], [train, true]])
     for (let i = 0; i < part.y.length; i++) paintMark(pen, X(part.X[2 * i]), Y(part.X[2 * i + 1]), size, part.y[i], filled, inks);
   if (!cursor) return;
@@ -138,13 +138,13 @@ function paintMark(pen, x, y, size, label, filled, inks) {
   if (label === 1) shape.arc(x, y, size, 0, 2 * Math.PI);
   else shape.rect(x - 0.9 * size, y - 0.9 * size, 1.8 * size, 1.8 * size);
   pen.strokeStyle = inks.page;                                // a rim, so that a point stands out from its own colour
-  pen.lineWidth = filled ? 2 : 3.5;
+  pen.lineWidth = filled ? 1.6 : 3;
   pen.stroke(shape);
   pen.fillStyle = filled ? inks[label === 1 ? "blue" : "orange"] : inks.page;
   pen.fill(shape);
   if (filled) return;
   pen.strokeStyle = inks[label === 1 ? "blue" : "orange"];
-  pen.lineWidth = 1.4;
+  pen.lineWidth = 1.2;
   pen.stroke(shape);
 }
 
