@@ -38,7 +38,7 @@ def gradient_norms(model: nn.Module, loss: Tensor) -> dict[str, float]:
         {'weight': 5.0}
     """
     if loss.ndim != 0 or not loss.requires_grad:
-        raise ValueError(f"loss must be a 0-d tensor that requires grad, got {loss}")
+        raise ValueError(f"loss must be a 0-d tensor with a graph, got shape {tuple(loss.shape)}, {loss.grad_fn=}")
     weights = {
         f"{name}.weight".removeprefix("."): layer.weight
         for name, layer in model.named_modules()
