@@ -23,12 +23,14 @@ async function render({ model, el }) {
     else stage.replaceChildren(h("pre", { text: state.text }));
     stage.setAttribute("aria-label", `${model.get("label")} Now: ${knobs.map((k, i) => `${k.label} ${k.values[at[i]]}`).join(", ")}.`);
     note.textContent = state.note;
+    stage.tabIndex = stage.scrollWidth > stage.clientWidth ? 0 : -1;   // what scrolls must be reachable by keys
   };
   frame(model, el, "explore", stage, note, h("div", { class: "bk-controls" }, controls.map((c) => c.el)), toolbar(model));
   note.hidden = states.every((state) => !state.note);
   model.on("change:at", show);
-  show();
-  return () => model.off("change:at", show);
+  const resized = new ResizeObserver(show);
+  resized.observe(stage);
+  return () => { model.off("change:at", show); resized.disconnect(); };
 }
 
 export default { render };

@@ -7,7 +7,7 @@
   sidebar?.setAttribute("role", "complementary");
   sidebar?.setAttribute("aria-label", "Book");
   // Wide code, tables and equations scroll inside themselves; keys must be able to do it.
-  const scrollable = () => document.querySelectorAll("div.highlight > pre, .cell_output pre, div.math, .pst-scrollable-table-container, .cell_output .text_html").forEach((el) => {
+  const scrollable = () => document.querySelectorAll("div.highlight > pre, .cell_output pre, div.math, .bk-static, .pst-scrollable-table-container, .cell_output .text_html").forEach((el) => {
     if (el.scrollWidth > el.clientWidth + 1) el.tabIndex = 0; else el.removeAttribute("tabindex");
   });
   addEventListener("load", scrollable);
