@@ -23,12 +23,13 @@ async function render({ model, el }) {
     else stage.replaceChildren(h("pre", { text: state.text }));
     stage.setAttribute("aria-label", `${model.get("label")} Now: ${knobs.map((k, i) => `${k.label} ${k.values[at[i]]}`).join(", ")}.`);
     note.textContent = state.note;
-    stage.tabIndex = stage.scrollWidth > stage.clientWidth ? 0 : -1;   // what scrolls must be reachable by keys
   };
   frame(model, el, "explore", stage, note, h("div", { class: "bk-controls" }, controls.map((c) => c.el)), toolbar(model));
   note.hidden = states.every((state) => !state.note);
   model.on("change:at", show);
-  const resized = new ResizeObserver(show);
+  const resized = new ResizeObserver(() => {                       // what scrolls must be reachable by keys
+    if (stage.scrollWidth > stage.clientWidth) stage.tabIndex = 0; else stage.removeAttribute("tabindex");
+  });
   resized.observe(stage);
   return () => { model.off("change:at", show); resized.disconnect(); };
 }
