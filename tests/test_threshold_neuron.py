@@ -174,6 +174,11 @@ def neuron(blank_page, run_js):
     return lambda **state: show(blank_page, run_js, ThresholdNeuron(), **state)
 
 
+# Where the corners (0, 0) and (1, 1) of the input plane are drawn.
+CORNERS = """() => { const all = document.querySelectorAll(".bk-neuron-corner");
+  return [all[0], all[3]].flatMap((c) => c.getAttribute("transform").match(/[\\d.]+/g).map(Number)); }"""
+
+
 @pytest.mark.browser
 def test_moving_a_slider_changes_line_table_and_verdict(neuron):
     page = neuron()
@@ -190,6 +195,11 @@ def test_moving_a_slider_changes_line_table_and_verdict(neuron):
     assert page.get_by_text("4 of 4 rows right: target reached.").is_visible()
     assert plane.inner_html() != before
     assert "1 x₁ + 1 x₂ = 1.1. The neuron fires at (1, 1)." in plane.get_attribute("aria-label")
+    left, bottom, right, top = page.evaluate(CORNERS)
+    ends = page.locator(".bk-neuron-line").evaluate("(l) => ['x1', 'y1', 'x2', 'y2'].map((n) => +l.getAttribute(n))")
+    for u, v in (ends[:2], ends[2:]):
+        x1, x2 = (u - left) / (right - left), (v - bottom) / (top - bottom)
+        assert math.isclose(x1 + x2, 1.1)
     cells = page.locator(".bk-neuron-table tbody tr").all_inner_texts()
     assert [row.split() for row in cells] == [
         ["0", "0", "0", "<", "1.1", "0", "0", "✓"],
@@ -217,7 +227,10 @@ def test_xor_is_seen_to_be_out_of_reach_and_then_explained(neuron):
     conditions = [threshold > 0, w2 >= threshold, w1 >= threshold, w1 + w2 < threshold]
     marks = proof.locator("tbody td:last-child").all_inner_texts()
     assert [mark == "✓" for mark in marks] == conditions
+    needs = proof.locator("tbody td:nth-child(3)")
+    assert needs.all_inner_texts() == ["0 < θ", "w₂ ≥ θ", "w₁ ≥ θ", "w₁ + w₂ < θ"]
     page.get_by_label("Target").select_option("XNOR")
+    assert needs.all_text_contents() == ["0 ≥ θ", "w₂ < θ", "w₁ < θ", "w₁ + w₂ ≥ θ"]
     assert "best so far" in task.inner_text()
     assert "not possible" not in task.inner_text()  # a new target, a new try
     set_trait(page, "target", "AND")
@@ -250,9 +263,7 @@ def test_presets_compute_what_they_are_called_and_reset_brings_back(neuron):
     assert trait(page, "target") == "XOR"
     page.get_by_role("button", name="Reset").click()
     linked = ThresholdNeuron.linked
-    assert {name: trait(page, name) for name in linked} == {
-        name: getattr(ThresholdNeuron(), name) for name in linked
-    }
+    assert {name: trait(page, name) for name in linked} == {name: getattr(ThresholdNeuron(), name) for name in linked}
     assert verdict.inner_text() == "OR"
 
 
@@ -281,8 +292,7 @@ def test_nonsense_in_a_link_is_mended_in_the_model(neuron):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
 def test_neuron_is_accessible_and_fits(neuron, theme, width):
     page = neuron(target="XOR", w2=-0.5)
     page.set_viewport_size({"width": width, "height": 800})
