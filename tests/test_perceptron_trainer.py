@@ -231,10 +231,12 @@ def test_steps_tell_what_happens_and_count(trainer):
     assert "All weights are zero" in state.inner_text()
     assert counts(page) == ["0", "51", "1", "(0, 0)"]
     button(page, "Step").click()
-    assert story.inner_text() == "Point 1 at (0, 0), class 0: score 0, so ŷ = 1. Wrong: w −= 1 · (0, 0), b −= 1."
+    assert (
+        story.inner_text() == "Point 1 at (0, 0), class 0: score 0, so ŷ\u00a0=\u00a01. Wrong: w −= 1 · (0, 0), b −= 1."
+    )
     assert counts(page) == ["1", "51", "1", "(0, 0)"]
     button(page, "Step").click()
-    assert story.inner_text() == "Point 2 at (0, 1), class 0: score −1, so ŷ = 0. Right: nothing changes."
+    assert story.inner_text() == "Point 2 at (0, 1), class 0: score −1, so ŷ\u00a0=\u00a00. Right: nothing changes."
     for _ in range(22):
         button(page, "Step").click()
     assert counts(page) == ["11", "51", "6", "(2, 1)"]
@@ -330,7 +332,7 @@ def test_points_are_moved_turned_and_deleted_by_keyboard(trainer):
     page.keyboard.press("Enter")  # the focus is on the button that adds one
     page.keyboard.press("ArrowUp")
     assert trait(page, "points") == [0, 0.1, 1]
-    button(page, "Clear").click()
+    button(page, "Clear points").click()
     button(page, "Run").click()
     button(page, "Step").click()
     assert counts(page) == ["0", "–", "1", "(0, 0)"]
@@ -411,6 +413,9 @@ def test_trainer_keeps_points_as_arrays():
     assert widget.y.tolist() == [0, 1]
     assert widget.y.dtype == np.int64
     assert widget.defaults == {"points": widget.points, "lr": 0.5, "order": "shuffled", "speed": 100}
+    widget.set_state({"points": [0, 0, 1, 1, 1, 0], "lr": 1.5})  # what the page sends
+    assert widget.X.tolist() == [[0, 0], [1, 1]]
+    assert widget.lr == 1.5
     widget.points = []
     assert widget.X.shape == (0, 2)
     assert widget.y.shape == (0,)

@@ -115,15 +115,15 @@ function drawChart() {
 
 function drawCounts() {
   const item = (name) => {
-    const value = h("dd", { class: "bk-trainer-value" }), more = h("dd", { class: "bk-trainer-more" });
-    return { el: h("div", {}, h("dt", { text: name }), value, more), set(v, m) { value.textContent = v; more.textContent = m; } };
+    const value = h("div", { class: "bk-trainer-value" }), more = h("div", { class: "bk-trainer-more" });
+    return { el: h("div", {}, h("div", { class: "bk-trainer-name", text: name }), value, more), set(v, m) { value.textContent = v; more.textContent = m; } };
   };
   const mistakes = item("mistakes so far"), bound = item("Novikoff’s bound (R/γ)²"), pass = item("pass"), weights = item("weights w and b");
   const fill = h("div", { class: "bk-trainer-fill" });
   const meter = h("div", { class: "bk-trainer-meter", role: "meter", "aria-label": "Mistakes against the bound", "aria-valuemin": 0 }, fill);
   return {
-    el: h("div", {}, h("dl", { class: "bk-trainer-counts" }, mistakes.el, bound.el), meter,
-      h("dl", { class: "bk-trainer-counts" }, pass.el, weights.el)),
+    el: h("div", {}, h("div", { class: "bk-trainer-counts" }, mistakes.el, bound.el), meter,
+      h("div", { class: "bk-trainer-counts" }, pass.el, weights.el)),
     update(run, { separable, bound: most, radius, margin }, lr) {
       const [w1, w2, b] = weightsOf(run, lr), n = run.points.length, begun = run.perPass.length;
       mistakes.set(run.mistakes, begun ? `${run.perPass.at(-1)} in this pass` : "");
@@ -142,7 +142,7 @@ function drawCounts() {
 function tellStep(run, lr) {
   if (!run.last) return "";
   const { index, score, predicted, error } = run.last, p = run.points[index], sign = error > 0 ? "+" : "−";
-  const seen = `Point ${index + 1} at ${where(p)}, class ${p[2]}: score ${fmt(lr * score / 1e4)}, so ŷ = ${predicted}.`;
+  const seen = `Point ${index + 1} at ${where(p)}, class ${p[2]}: score ${fmt(lr * score / 1e4)}, so ŷ\u00a0=\u00a0${predicted}.`;
   return error ? `${seen} Wrong: w ${sign}= ${fmt(lr)} · ${where(p)}, b ${sign}= ${fmt(lr)}.` : `${seen} Right: nothing changes.`;
 }
 
@@ -248,7 +248,7 @@ function render({ model, el }) {
   }, { class: "bk-button bk-primary bk-trainer-run" });
   const stepButton = button("Step", () => { halt(); advance(); draw(); });
   const restartButton = button("Restart", () => { halt(); restart(); });
-  const clearButton = button("Clear", () => edited([]));
+  const clearButton = button("Clear points", () => edited([]));
   const pace = slider({ label: "speed", min: 0, max: SPEEDS.length - 1, step: 1, value: SPEEDS.indexOf(speed),
     format: (i) => `${SPEEDS[i]}/s`, oninput: (i) => { model.set("speed", SPEEDS[i]); model.save_changes(); } });
   const rate = bind(model, "lr", slider, { label: "learning rate η", min: 0.1, max: 2, step: 0.1 });
@@ -258,12 +258,12 @@ function render({ model, el }) {
     h("div", { class: "bk-trainer-layout" },
       h("div", { class: "bk-trainer-data" }, plane.el,
         h("div", { class: "bk-trainer-modes", role: "radiogroup", "aria-label": "What a click on the plane does: add a point, move or delete" }, modes),
-        h("p", { class: "bk-trainer-hint", id: hint, text: HINT })),
+        h("div", { class: "bk-trainer-row" }, addButton), h("p", { class: "bk-trainer-hint", id: hint, text: HINT })),
       h("div", { class: "bk-trainer-training" },
         h("div", { class: "bk-trainer-row" }, runButton, stepButton, restartButton), h("div", { "data-needs": "Run" }, pace.el),
         h("div", { class: "bk-trainer-news" }, state, story), counts.el, chart.el)),
     h("div", { class: "bk-controls" }, rate.el, sequence.el),
-    toolbar(model, { presets: model.get("presets"), extra: [addButton, clearButton],
+    toolbar(model, { presets: model.get("presets"), extra: [clearButton],
       onreset: () => { halt(); current = 0; restart(); } }));
   restart();
 

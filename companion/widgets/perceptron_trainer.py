@@ -147,15 +147,11 @@ class PerceptronTrainer(BookWidget):
     def _clean_points(self, proposal: Any) -> list[float]:
         flat = proposal["value"]
         if not isinstance(flat, list) or len(flat) % 3 or len(flat) > 3 * MOST_POINTS:
-            raise ValueError(
-                f"points must be a flat list x1, x2, class, … of at most {MOST_POINTS}, got {flat!r}"
-            )
+            raise ValueError(f"points must be a flat list x1, x2, class, … of at most {MOST_POINTS}, got {flat!r}")
         rows = np.asarray(flat, dtype=np.float64).reshape(-1, 3)
         outside = rows[:, :2][~(np.abs(rows[:, :2]) <= LIMIT)]  # NaN is outside too
         if len(outside):
-            raise ValueError(
-                f"coordinates must be between {-LIMIT:g} and {LIMIT:g} (scale the data), got {outside[0]}"
-            )
+            raise ValueError(f"coordinates must be between {-LIMIT:g} and {LIMIT:g} (scale the data), got {outside[0]}")
         if not np.isin(rows[:, 2], (0, 1)).all():
             raise ValueError(f"classes must be 0 or 1, got {sorted(set(rows[:, 2].tolist()))}")
         return [value for x1, x2, y in rows.tolist() for value in (round(x1, 2), round(x2, 2), int(y))]

@@ -77,7 +77,5 @@ class ThresholdNeuron(BookWidget):
     @traitlets.validate("shown")
     def _known_input(self, proposal: Any) -> int:
         if proposal["value"] not in (0, 1, 2, 3):
-            raise ValueError(
-                f"shown must be 0, 1, 2 or 3 (one of the four inputs), got {proposal['value']!r}"
-            )
+            raise ValueError(f"shown must be 0, 1, 2 or 3 (one of the four inputs), got {proposal['value']!r}")
         return int(proposal["value"])
