@@ -182,7 +182,7 @@ def test_mistakes_never_exceed_novikoffs_bound(data):
     assume(bound.mistakes < 20_000)
     history = Perceptron(X.shape[1]).double().fit(X, y, max_epochs=20_001)
     assert history.converged
-    assert sum(history.mistakes_per_epoch) <= bound.mistakes
+    assert sum(history.mistakes_per_epoch) <= bound.mistakes * (1 + 1e-9)
 
 
 def test_the_bound_is_reached():
@@ -304,6 +304,28 @@ def test_narrow_gaps(gap):
     # The plane through the gap's middle m: w = (1, -m), margin (gap / 2) / |w|.
     assert novikoff_bound(X, y).margin == pytest.approx(gap / 2 / math.hypot(1, gap / 2), rel=1e-4)
     assert not is_linearly_separable(X, torch.tensor([0, 1, 0, 1]))
+
+
+@pytest.mark.parametrize(("gap", "tolerance"), [(1.0, 1e-9), (1e-2, 1e-8), (1e-4, 1e-6), (1e-6, 0.03)])
+def test_margin_of_a_known_optimum(gap, tolerance):
+    """Four nearest points z = y (x, 1) with the mean (gap/2) (normal, 0): the hull's nearest point, the best w."""
+    rng = np.random.default_rng(2)
+    normal, *plane = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    u = rng.normal(size=(2, 2)) @ plane
+    y = np.array([1, -1, -1, 1] + [1, -1] * 20)
+    beyond = np.append(np.ones(4), 1 + rng.exponential(size=40))  # the others are farther away from the plane
+    sideways = np.vstack([u, -u, rng.normal(size=(40, 2)) @ plane])
+    X = y[:, None] * (gap / 2 * beyond[:, None] * normal + sideways)
+    margin = novikoff_bound(torch.tensor(X), torch.tensor(y > 0)).margin
+    assert margin == pytest.approx(gap / 2, rel=tolerance)
+    assert margin <= gap / 2 * (1 + 1e-9)
+
+
+def test_features_next_to_nothing_do_not_overflow():
+    X, y = torch.tensor([[1.0, 5e-324], [-1.0, -1e-310]], dtype=torch.float64), torch.tensor([1, 0])
+    assert novikoff_bound(X, y).margin == pytest.approx(1)
+    with np.errstate(over="raise"):
+        assert novikoff_bound(X[:, 1:], torch.tensor([1, 1])).margin == pytest.approx(1)
 
 
 def test_touching_classes_are_not_separable():
