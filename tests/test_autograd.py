@@ -130,8 +130,8 @@ def test_sigmoid_neither_overflows_nor_warns(x):
         assert_equals_torch(lambda t: t.sigmoid(), np.array(x))
 
 
-def test_nan_goes_through_relu_as_in_torch():
-    assert np.isnan(Tensor(np.nan).relu().item())
+def test_relu_of_nan_and_infinity_as_in_torch():
+    np.testing.assert_array_equal(Tensor([np.nan, -np.inf, np.inf]).relu().data, [np.nan, 0, np.inf])
 
 
 # Whole expressions

@@ -306,8 +306,9 @@ def test_narrow_gaps(gap):
     assert not is_linearly_separable(X, torch.tensor([0, 1, 0, 1]))
 
 
+@pytest.mark.parametrize("size", [1.0, 1e20])
 @pytest.mark.parametrize(("gap", "tolerance"), [(1.0, 1e-9), (1e-2, 1e-8), (1e-4, 1e-6), (1e-6, 0.03)])
-def test_margin_of_a_known_optimum(gap, tolerance):
+def test_margin_of_a_known_optimum(gap, tolerance, size):
     """Four nearest points z = y (x, 1) with the mean (gap/2) (normal, 0): the hull's nearest point, the best w."""
     rng = np.random.default_rng(2)
     normal, *plane = np.linalg.qr(rng.normal(size=(3, 3)))[0]
@@ -316,7 +317,7 @@ def test_margin_of_a_known_optimum(gap, tolerance):
     beyond = np.append(np.ones(4), 1 + rng.exponential(size=40))  # the others are farther away from the plane
     sideways = np.vstack([u, -u, rng.normal(size=(40, 2)) @ plane])
     X = y[:, None] * (gap / 2 * beyond[:, None] * normal + sideways)
-    margin = novikoff_bound(torch.tensor(X), torch.tensor(y > 0)).margin
+    margin = novikoff_bound(torch.tensor(size * X), torch.tensor(y > 0)).margin / size
     assert margin == pytest.approx(gap / 2, rel=tolerance)
     assert margin <= gap / 2 * (1 + 1e-9)
 
@@ -375,6 +376,12 @@ def test_no_direction_has_a_larger_margin(data, spread):
     hull = np.linalg.norm(np.clip(result.x, 0, None) / np.clip(result.x, 0, None).sum() @ rows)
     assert margin <= hull * (1 + 1e-9)
     assert hull == pytest.approx(margin, rel=1e-2)
+
+
+def test_an_answer_of_the_linear_program_is_checked(monkeypatch):
+    wrong = optimize.OptimizeResult(status=0, x=np.array([1.0, 1.0, 0.0]))  # the bias is too large for AND
+    monkeypatch.setattr(module, "linprog", lambda *_args, **_kwargs: wrong)
+    assert not is_linearly_separable(CORNERS, AND)
 
 
 def test_a_failed_linear_program_is_not_an_answer(monkeypatch):

@@ -255,7 +255,7 @@ class Perceptron(nn.Module):
             raise ValueError(f"max_epochs must be >= 1, got {max_epochs}")
         X, y = _check_data(X, y)
         _check_features(X, len(self.weight))
-        examples = list(zip(X.to(self.weight.dtype), y.long().tolist(), strict=True))
+        examples = list(zip(X.to(self.weight.dtype), y.tolist(), strict=True))
         weights = [self._snapshot()]
         mistakes_per_epoch: list[int] = []
         while len(mistakes_per_epoch) < max_epochs and (not mistakes_per_epoch or mistakes_per_epoch[-1] > 0):
@@ -349,7 +349,7 @@ def novikoff_bound(X: Tensor, y: Tensor) -> NovikoffBound:
 
     The best w points to that point of the convex hull of all (2 y_n - 1)(x_n, 1) which is nearest to the origin,
     found by non-negative least squares. The margin returned is one that some w reaches, so the bound holds; where
-    the gap is below a millionth of R it can be a few percent larger than the best.
+    the gap is below a millionth of R it can come out a few percent too large.
 
     Shape:
         X: (N, in_features);  y: (N,), 0 or 1.
