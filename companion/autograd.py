@@ -32,7 +32,8 @@ class Tensor:
     """An array that remembers how it was computed.
 
     `data` is the array (float64, a copy of what was given), `grad` the gradient (None until a `backward`
-    reached this tensor; it adds up over several calls until `zero_grad`).
+    reached this tensor; it adds up over several calls until `zero_grad`). Change `data` in place, as an
+    optimizer does, only after the backward pass: the tape refers to it.
 
     Args:
         data: a number, nested lists or an array.
@@ -157,7 +158,7 @@ class Tensor:
     def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
         """Add up along the given axes, by default along all."""
         kept = self.data.sum(axis=axis, keepdims=True)
-        y = kept if keepdims else self.data.sum(axis=axis)
+        y = kept if keepdims else kept.squeeze(axis)
         return self._result(y, (self, lambda g: np.broadcast_to(g.reshape(kept.shape), self.shape)))
 
     def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:

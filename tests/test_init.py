@@ -117,5 +117,5 @@ def test_errors():
         init.kaiming_normal_(torch.empty(2, 2), mode="fan_avg")
     with pytest.raises(ValueError, match=r"one of xavier_uniform, .*, got 'he'"):
         init_linear_(nn.Linear(2, 2), "he")
-    with pytest.raises(ValueError, match="a generator goes with a named scheme"):
+    with pytest.raises(ValueError, match="a generator reaches named schemes only"):
         init_linear_(nn.Linear(2, 2), nn.init.eye_, generator=torch.Generator())

@@ -12,17 +12,19 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
+from typing import TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def fans(weight: Tensor) -> tuple[int, int]:
     """Return (fan_in, fan_out): products added up in one output, and outputs that one input feeds.
 
     Shape:
-        (out_features, in_features), or (out_channels, in_channels, ...) of a convolution, whose kernel
-        counts.
+        (out_features, in_features), or (out_channels, in_channels, ...) of a convolution: its kernel counts.
 
     Raises:
         ValueError: if the weight has fewer than two dimensions or no elements.
@@ -74,7 +76,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     r"""Fill from a normal distribution of mean 0 and *standard deviation* gain sqrt(2 / (fan_in + fan_out)).
 
-    Source: the variance of Glorot & Bengio 2010, eq. 12; they draw from the uniform distribution.
+    Source: the variance of Glorot & Bengio 2010, eq. 12; they draw from the uniform one.
     """
     return _normal_(tensor, _xavier_std(tensor, gain), generator)
 
@@ -88,8 +90,7 @@ def kaiming_uniform_(
 ) -> Tensor:
     r"""Fill from U(-b, b), b = gain sqrt(3 / fan); arguments as in `kaiming_normal_`.
 
-    Source: the variance of He et al. 2015, arXiv:1502.01852, eq. 10 and 15; they draw from the normal
-    distribution.
+    Source: the variance of He et al. 2015, arXiv:1502.01852, eq. 10 and 15; they draw from the normal one.
     """
     return _uniform_(tensor, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
@@ -101,8 +102,7 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> Tensor:
-    r"""Fill from a normal distribution of mean 0 and standard deviation gain / sqrt(fan), gain^2 = 2 for
-    ReLU.
+    r"""Fill from a normal distribution of mean 0 and standard deviation gain / sqrt(fan); for ReLU, gain^2 = 2.
 
     Args:
         tensor: the weight to fill.
@@ -153,12 +153,9 @@ SCHEMES: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
 
 
 def init_linear_(
-    module: nn.Module,
-    scheme: str | Callable[[Tensor], object] = "xavier_normal",
-    generator: Generator | None = None,
-) -> nn.Module:
-    """Fill the weights of all linear layers of a module by a scheme, set their biases to 0; return the
-    module.
+    module: Module, scheme: str | Callable[[Tensor], object] = "xavier_normal", generator: Generator | None = None
+) -> Module:
+    """Fill the weights of all linear layers of a module, set their biases to 0, and return the module.
 
     Args:
         module: any module; layers other than `torch.nn.Linear` are left as they are.
@@ -178,7 +175,7 @@ def init_linear_(
             raise ValueError(f"scheme must be a function or one of {', '.join(SCHEMES)}, got {scheme!r}")
         scheme = partial(SCHEMES[scheme], generator=generator)
     elif generator is not None:
-        raise ValueError("a generator goes with a named scheme; bind it to your own function yourself")
+        raise ValueError(f"a generator reaches named schemes only; bind it into the function {scheme}")
     with torch.no_grad():
         for layer in module.modules():
             if isinstance(layer, nn.Linear):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class Mlp(nn.Module):
     r"""Linear layers with an activation (and dropout) after each but the last.
 
-        a_0 = x          z_l = W_l a_(l-1) + b_l          a_l = phi(z_l)          output = z_L
+        a_0 = x          z_l = W_l a_(l-1) + b_l          a_l = phi(z_l)          logits = z_L
 
     `layers` holds the L = len(hidden_features) + 1 linear layers. Without hidden layers this is linear (or
     softmax, or logistic) regression. Weights start as `torch.nn.Linear` makes them; `companion.layers.init`

@@ -1,8 +1,8 @@
 r"""A multi-layer perceptron with backpropagation written out by hand, in NumPy alone.
 
-Letters: N examples, L layers, W weights (in, out), b biases (out,), z pre-activations, a activations, delta
-the gradient of the loss with respect to z. Rows are examples: Z = A W + b, the transpose of z = W a + b for
-columns.
+Letters: N examples, L layers, W weights (in, out), b biases (out,), z pre-activations, a = phi(z) activations,
+delta the gradient of the loss with respect to z. Capitals hold one example per row, so that the formula for one
+column, z = W a + b, is Z = A W + b here, with a transposed W.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +54,7 @@ def softmax(z: Array) -> Array:
 
 
 class Activation(NamedTuple):
-    """An activation function and its derivative, the latter written in terms of the *activation* a = f(z)."""
+    """An activation function phi and its derivative, the latter as a function of the *activation* a = phi(z)."""
 
     f: Callable[[Array], Array]
     derivative: Callable[[Array], Array]
@@ -100,16 +100,14 @@ class NumpyMlp:
 
         delta_L = (y_hat - y) / N
         dW_l = A_(l-1)^T delta_l          db_l = sum over examples of delta_l
-        delta_(l-1) = (delta_l W_l^T) * f'(z_(l-1))
+        delta_(l-1) = (delta_l W_l^T) * phi'(Z_(l-1))
 
-    Weights start with the standard deviation of Glorot & Bengio (tanh, sigmoid) or He et al. (relu), biases
-    at 0.
+    Weights start with the standard deviation of Glorot & Bengio (tanh, sigmoid) or of He et al. (relu), biases at 0.
 
     Args:
         sizes: width of input, hidden layers and output, at least two numbers >= 1.
         activation: of the hidden layers: "tanh", "sigmoid" or "relu".
-        output: "softmax" (targets: class indices), "sigmoid" (targets: 0 or 1) or "linear" (targets:
-            numbers).
+        output: "softmax" (targets: class indices), "sigmoid" (0 or 1, or between) or "linear" (numbers).
         seed: of the generator that draws the first weights.
 
     Shape:

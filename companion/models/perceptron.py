@@ -39,8 +39,7 @@ class McCullochPittsNeuron(nn.Module):
         ValueError: for a negative size or threshold, a wrong number of inputs, or inputs other than 0 and 1.
 
     Source: McCulloch & Pitts 1943, "A logical calculus of the ideas immanent in nervous activity", Bulletin
-    of Mathematical Biophysics 5. Differs: the delay of one time step from input to output is left to the
-    caller.
+    of Mathematical Biophysics 5. Differs: the delay of one time step from input to output is up to the caller.
 
     Example:
         >>> a_and_not_b = McCullochPittsNeuron(threshold=1, excitatory=1, inhibitory=1)
@@ -185,8 +184,8 @@ class Perceptron(nn.Module):
         in_features: number of inputs, >= 1.
 
     Source: Rosenblatt 1958, "The perceptron: a probabilistic model for information storage and organization
-    in the brain", Psychological Review 65. Differs: his machine had a layer of fixed random units in front of
-    the learning one; this is the learning one alone.
+    in the brain", Psychological Review 65; the rule as in his "Principles of Neurodynamics", 1962. Differs: his
+    machine had a layer of fixed random units in front of the learning one; this is the learning one alone.
 
     Example:
         >>> X = torch.tensor([[0., 0.], [0., 1.], [1., 0.], [1., 1.]])
