@@ -200,7 +200,7 @@ class Tensor:
             for operand, pull in tensor._edges:
                 arrived = _sum_to(pull(gradient), operand.shape)
                 gradients[operand] = gradients[operand] + arrived if operand in gradients else arrived
-            tensor.grad = gradient.copy() if tensor.grad is None else tensor.grad + gradient
+            tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
 
     def _consumers_first(self) -> list[Tensor]:
         """Return this tensor and all that it came from, each after everything computed from it.

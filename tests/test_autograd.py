@@ -112,8 +112,9 @@ def test_matrix_products(shapes):
 @pytest.mark.parametrize("keepdims", [False, True])
 @pytest.mark.parametrize("name", ["sum", "mean"])
 def test_reductions(name, axis, keepdims):
-    x = np.random.default_rng(0).normal(size=(2, 3, 4))
-    assert_equals_torch(lambda x: getattr(x, name)(axis, keepdims), x)
+    for shape in [(2, 3, 4), (2, 1, 4), (1, 1, 1)]:
+        x = np.random.default_rng(0).normal(size=shape)
+        assert_equals_torch(lambda x: getattr(x, name)(axis, keepdims), x)
 
 
 def test_shapes():
