@@ -237,7 +237,7 @@ def _array(data: Tensor | ArrayLike) -> Array:
 
 
 def _sum_to(gradient: Array, shape: tuple[int, ...]) -> Array:
-    """Undo broadcasting: an operand that was repeated collects the gradients of all its copies."""
+    """Undo broadcasting, in a new array: an operand that was repeated collects the gradients of all its copies."""
     gradient = gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
     repeated = tuple(axis for axis, size in enumerate(shape) if size == 1 and gradient.shape[axis] != 1)
     collected: Array = gradient.sum(axis=repeated, keepdims=True)
