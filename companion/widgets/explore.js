@@ -27,6 +27,7 @@ async function render({ model, el }) {
   frame(model, el, "explore", stage, note, h("div", { class: "bk-controls" }, controls.map((c) => c.el)), toolbar(model));
   note.hidden = states.every((state) => !state.note);
   model.on("change:at", show);
+  show();
   const resized = new ResizeObserver(() => {                       // what scrolls must be reachable by keys
     if (stage.scrollWidth > stage.clientWidth) stage.tabIndex = 0; else stage.removeAttribute("tabindex");
   });
