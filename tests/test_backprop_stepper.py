@@ -1,5 +1,6 @@
 """BackpropStepper: its engine against torch.autograd, its figure as a reader drives it, its Python errors."""
 
+import json
 import math
 
 import pytest
@@ -70,7 +71,14 @@ def random_leaves(graph: str, count: int) -> list[dict[str, float]]:
 
 
 def definition(graph: str) -> dict:
-    return BackpropStepper(graph, key="k").get_state("graphs")["graphs"][graph]
+    state = saved(BackpropStepper(graph, key="k").get_state("graphs"))
+    nodes = next(drawn["nodes"] for drawn in state["graphs"] if drawn["name"] == graph)
+    return {"nodes": {node["name"]: node for node in nodes}}
+
+
+def saved(state: dict) -> dict:
+    """Return the state as a saved notebook holds it, whose dictionaries are sorted by their keys."""
+    return json.loads(json.dumps(state, sort_keys=True))
 
 
 def assert_same(ours: dict[str, float], theirs: dict[str, float]) -> None:
@@ -157,7 +165,7 @@ class Model {
 
 
 def state_of(widget: BackpropStepper) -> dict:
-    return widget.get_state(["key", "label", "defaults", "graph", "values", "step", "lr", "graphs"])
+    return saved(widget.get_state(["key", "label", "defaults", "graph", "values", "step", "lr", "graphs"]))
 
 
 @pytest.fixture

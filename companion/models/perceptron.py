@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import linprog, nnls  # type: ignore[import-untyped]
+from scipy.optimize import linprog, nnls
 from torch import Tensor, nn
 
 Array = NDArray[np.float64]

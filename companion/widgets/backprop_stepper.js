@@ -1,6 +1,6 @@
 // A computation graph drawn from top to bottom. Values go down, gradients come back up, one step at a time.
 import { animation, button, clamp, fmt, frame, h, s, select, slider, status, toolbar, uid } from "./controls.js";
-import { descend, formula, forward, gradients, schedule, slopeFormula } from "./graph_engine.js";
+import { byName, descend, formula, forward, gradients, schedule, slopeFormula } from "./graph_engine.js";
 
 const LANE = 88, RANK = 86, LEAF_WIDTH = 74, BOX_HEIGHT = 55, WIDTH = 3 * LANE + LEAF_WIDTH + 6;
 const PAUSE = 1300;                                       // milliseconds between two steps of "Play"
@@ -27,7 +27,7 @@ const del = (label) => `∂ℒ/∂${label}`;
 
 // The setting in the model, made safe: it may come from the address of the page.
 function read(model) {
-  const graphs = model.get("graphs"), name = Object.hasOwn(graphs, model.get("graph")) ? model.get("graph") : Object.keys(graphs)[0];
+  const graphs = byName(model.get("graphs")), name = Object.hasOwn(graphs, model.get("graph")) ? model.get("graph") : Object.keys(graphs)[0];
   const graph = graphs[name], given = model.get("values") ?? {}, leaves = {};
   for (const [n, node] of Object.entries(graph.nodes)) {
     if (node.kind === "op") continue;
@@ -119,12 +119,12 @@ function render({ model, el }) {
   const learned = status(), fields = h("div", { class: "bk-backprop-fields" });
   let inputs = {}, built = null, losses = [], total = 1;
 
-  const starts = (name) => Object.fromEntries(Object.entries(model.get("graphs")[name].nodes).filter(([, node]) => !node.of).map(([n, node]) => [n, node.start]));
+  const starts = (name) => Object.fromEntries(Object.entries(byName(model.get("graphs"))[name].nodes).filter(([, node]) => !node.of).map(([n, node]) => [n, node.start]));
   const write = (changes) => { for (const [k, v] of Object.entries(changes)) model.set(k, v); model.save_changes(); };
   const goTo = (step) => write({ step: clamp(step, 0, read(model).steps.length) });
   const forget = () => { losses = []; learned.textContent = ""; };
 
-  const picker = select({ label: "Graph", value: read(model).name, options: Object.entries(model.get("graphs")).map(([n, g]) => [n, g.title]),
+  const picker = select({ label: "Graph", value: read(model).name, options: Object.entries(byName(model.get("graphs"))).map(([n, g]) => [n, g.title]),
     onchange: (name) => { player.stop(); forget(); write({ graph: name, values: starts(name), step: 0 }); } });
   const scrub = slider({ label: "Step", min: 0, max: 1, step: 1, value: 0, format: (v) => `${v} of ${total}`, oninput: (v) => { player.stop(); goTo(v); refresh(); } });
   const back = button("Back", () => { player.stop(); goTo(read(model).at - 1); });
@@ -179,8 +179,8 @@ function render({ model, el }) {
     play.textContent = player.running ? "Pause" : "Play";
   };
 
-  const presets = PRESETS.filter((p) => Object.hasOwn(model.get("graphs"), p.graph)).map(({ name, note, graph, values, all: ready, lr }) => {
-    const leaves = { ...starts(graph), ...values }, definition = model.get("graphs")[graph];
+  const presets = PRESETS.filter((p) => Object.hasOwn(byName(model.get("graphs")), p.graph)).map(({ name, note, graph, values, all: ready, lr }) => {
+    const leaves = { ...starts(graph), ...values }, definition = byName(model.get("graphs"))[graph];
     return { name, note, state: { graph, values: leaves, step: ready ? schedule(definition, forward(definition, leaves)).length : 0, lr } };
   });
   const tools = toolbar(model, { presets, extra: [picker.el], onreset: () => { player.stop(); forget(); refresh(); } });

@@ -137,7 +137,7 @@ class BackpropStepper(BookWidget):
     values = traitlets.Dict().tag(sync=True)
     step = traitlets.Int(0).tag(sync=True)
     lr = traitlets.Float(0.5).tag(sync=True)
-    graphs = traitlets.Dict().tag(sync=True)
+    graphs: traitlets.List[Any] = traitlets.List().tag(sync=True)  # lists: a saved notebook sorts the keys of dicts
 
     def __init__(
         self,
@@ -150,7 +150,10 @@ class BackpropStepper(BookWidget):
         label: str = "Backpropagation, step by step",
     ) -> None:
         with_defaults = _checked_values(graph, values or {})
-        graphs = {name: dict(definition) for name, definition in GRAPHS.items()}
+        graphs = [
+            {"name": name, "title": drawn["title"], "nodes": [{"name": n, **node} for n, node in drawn["nodes"].items()]}
+            for name, drawn in GRAPHS.items()
+        ]
         super().__init__(
             key=key, label=label, graph=graph, values=with_defaults, step=step, lr=lr, graphs=graphs
         )

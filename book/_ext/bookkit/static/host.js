@@ -16,7 +16,8 @@
     if (typeof present === "string") return text;
     try { const value = JSON.parse(text); return shape(value) === shape(present) ? value : undefined; } catch { return undefined; }
   }
-  const write = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+  const sorted = (key, v) => (shape(v) === "object" ? Object.fromEntries(Object.entries(v).sort()) : v);   // one spelling
+  const write = (value) => (typeof value === "string" ? value : JSON.stringify(value, sorted));
   const spell = (hash) => [...hash].map(([k, v]) => `${k}=${encodeURIComponent(v).replace(/%2C/g, ",").replace(/%5B/g, "[").replace(/%5D/g, "]")}`).join("&");
   let pending = 0;
   function toAddress() {                                  // not at every step of a drag: browsers limit how often
