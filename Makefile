@@ -25,7 +25,7 @@ unit: $(READY) chromium
 	OMP_NUM_THREADS=1 $(RUN)/pytest -n 2 --nbmake notebooks
 
 pages: book chromium
-	$(RUN)/pytest tests/pages
+	$(RUN)/pytest -n 2 tests/pages
 
 notebooks: $(READY)
 	$(RUN)/python -m bookkit.notebooks

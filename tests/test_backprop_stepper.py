@@ -108,9 +108,7 @@ def test_values_and_gradients_equal_autograd(graph, run_js):
 def test_a_gradient_step_equals_sgd(graph, run_js):
     start = leaves(graph)
     weights = {n: torch.tensor(v, dtype=torch.float64) for n, v in start.items()}
-    learned = [
-        t.requires_grad_() for n, t in weights.items() if GRAPHS[graph]["nodes"][n]["kind"] == "weight"
-    ]
+    learned = [t.requires_grad_() for n, t in weights.items() if GRAPHS[graph]["nodes"][n]["kind"] == "weight"]
     ORACLES[graph](weights)["loss"].backward()
     torch.optim.SGD(learned, lr=0.3).step()
     moved = run_js(bundle("graph_engine"), "(m, [g, v]) => m.descend(g, v, 0.3)", [definition(graph), start])
@@ -124,16 +122,12 @@ def test_steps_go_down_once_and_up_every_edge_to_something_learned(graph, run_js
     steps = run_js(bundle("graph_engine"), call, [definition(graph), leaves(graph)])
     assert len(steps) == count_steps(graph)
     nodes = GRAPHS[graph]["nodes"]
-    assert [s["name"] for s in steps if s["kind"] == "value"] == [
-        n for n, d in nodes.items() if d["kind"] == "op"
-    ]
+    assert [s["name"] for s in steps if s["kind"] == "value"] == [n for n, d in nodes.items() if d["kind"] == "op"]
     _, grads = oracle(graph, leaves(graph))
     edges = {(n, source) for n, d in nodes.items() for source in d.get("of", ()) if source in grads}
     assert {(s["from"], s["to"]) for s in steps if s["kind"] == "edge"} == edges
     for step in (s for s in steps if s["kind"] == "edge"):
-        assert math.isclose(
-            step["upstream"], grads[step["from"]], abs_tol=TOLERANCE
-        )  # complete before it is used
+        assert math.isclose(step["upstream"], grads[step["from"]], abs_tol=TOLERANCE)  # complete before it is used
         assert math.isclose(step["passed"], step["upstream"] * step["slope"], abs_tol=TOLERANCE)
 
 
@@ -247,28 +241,23 @@ def test_editing_a_weight_recomputes_and_refuses_what_is_out_of_range(figure):
 
 
 @pytest.mark.browser
-def test_gradient_steps_lower_the_loss_and_say_so(figure):
-    page = figure(state_of(BackpropStepper("neuron", key="k")))
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_gradient_steps_lower_the_loss_and_say_so(graph, figure):
+    page = figure(state_of(BackpropStepper(graph, key="k")))
     for _ in range(3):
         page.get_by_role("button", name="Take a gradient step").click()
-    assert trait(page, "step") == count_steps("neuron")
-    before, after = (oracle("neuron", v)[0]["loss"] for v in (leaves("neuron"), trait(page, "values")))
+    assert trait(page, "step") == count_steps(graph)
+    before, after = (oracle(graph, v)[0]["loss"] for v in (leaves(graph), trait(page, "values")))
     assert after < before
-    assert (
-        f"The loss fell: ℒ {spelt(before)} → "
-        in page.locator(".bk-backprop-side > [role=status]").inner_text()
-    )
+    assert f"The loss fell: ℒ {spelt(before)} → " in page.locator(".bk-backprop-side > [role=status]").inner_text()
 
 
 @pytest.mark.browser
 def test_choosing_a_graph_brings_its_own_values(figure):
     page = figure(state_of(BackpropStepper("neuron", step=15, key="k")))
     page.get_by_label("Graph", exact=True).select_option("shared")
-    assert (trait(page, "graph"), trait(page, "values"), trait(page, "step")) == (
-        "shared",
-        leaves("shared"),
-        0,
-    )
+    state = {name: trait(page, name) for name in BackpropStepper.linked}
+    assert state == {"graph": "shared", "values": leaves("shared"), "step": 0, "lr": 0.1}
 
 
 @pytest.mark.browser
@@ -348,13 +337,13 @@ def test_taking_the_figure_away_stops_listening(figure):
 def test_values_left_out_keep_their_start_in_the_graphs_order():
     widget = BackpropStepper("shared", {"v": 2}, key="k")
     assert list(widget.values.items()) == [("w", 0.7), ("x", 2.0), ("v", 2.0), ("y", 1.0)]
-    assert widget.defaults == {"graph": "shared", "values": widget.values, "step": 0, "lr": 0.5}
+    assert widget.defaults == {"graph": "shared", "values": widget.values, "step": 0, "lr": 0.1}
 
 
 def test_choosing_a_graph_in_python_resets_values_and_step():
     widget = BackpropStepper("neuron", step=15, key="k")
     widget.graph = "shared"
-    assert (widget.values, widget.step) == (leaves("shared"), 0)
+    assert (widget.values, widget.step, widget.lr) == (leaves("shared"), 0, 0.1)
 
 
 def test_the_page_may_change_graph_values_and_step_at_once():

@@ -35,7 +35,7 @@ function read(model) {
     leaves[n] = clamp(value, ...node.range);
   }
   const values = forward(graph, leaves), steps = schedule(graph, values), lr = +model.get("lr");
-  return { name, graph, leaves, values, steps, at: clamp(Math.round(+model.get("step")) || 0, 0, steps.length), lr: lr > 0 ? Math.min(lr, 100) : 0.5 };
+  return { name, graph, leaves, values, steps, at: clamp(Math.round(+model.get("step")) || 0, 0, steps.length), lr: lr > 0 ? Math.min(lr, 100) : graph.lr };
 }
 
 // What one step does, as { words, lines }: a sentence, and the same in letters and in numbers.
@@ -125,7 +125,7 @@ function render({ model, el }) {
   const forget = () => { losses = []; learned.textContent = ""; };
 
   const picker = select({ label: "Graph", value: read(model).name, options: Object.entries(byName(model.get("graphs"))).map(([n, g]) => [n, g.title]),
-    onchange: (name) => { player.stop(); forget(); write({ graph: name, values: starts(name), step: 0 }); } });
+    onchange: (name) => { player.stop(); forget(); write({ graph: name, values: starts(name), step: 0, lr: byName(model.get("graphs"))[name].lr }); } });
   const scrub = slider({ label: "Step", min: 0, max: 1, step: 1, value: 0, format: (v) => `${v} of ${total}`, oninput: (v) => { player.stop(); goTo(v); refresh(); } });
   const back = button("Back", () => { player.stop(); goTo(read(model).at - 1); });
   const next = button("Step", () => { player.stop(); goTo(read(model).at + 1); }, { class: "bk-button bk-primary" });
@@ -183,14 +183,14 @@ function render({ model, el }) {
     const leaves = { ...starts(graph), ...values }, definition = byName(model.get("graphs"))[graph];
     return { name, note, state: { graph, values: leaves, step: ready ? schedule(definition, forward(definition, leaves)).length : 0, lr } };
   });
-  const tools = toolbar(model, { presets, extra: [picker.el], onreset: () => { player.stop(); forget(); refresh(); } });
+  const tools = toolbar(model, { presets, onreset: () => { player.stop(); forget(); refresh(); } });
   const key = h("ul", { class: "bk-backprop-key", "aria-label": "Legend" },
     [["weight", "weight"], ["data", "data"], ["grad", "∂ gradient ∂ℒ/∂(node)"]].map(([name, text]) => h("li", { class: `bk-key-${name}`, text })));
   const side = h("div", { class: "bk-backprop-side" },
     h("div", { class: "bk-backprop-card" }, words, lines),
     h("div", { class: "bk-backprop-steps" }, back, next, play, all), scrub.el, fields,
     h("div", { class: "bk-backprop-learn" }, rate.el, learn), learned);
-  frame(model, el, "backprop", tools, h("div", { class: "bk-backprop-main" }, h("div", {}, stage, key), side));
+  frame(model, el, "backprop", picker.el, tools, h("div", { class: "bk-backprop-main" }, h("div", {}, stage, key), side));
 
   const traits = ["graph", "values", "step", "lr"].map((name) => `change:${name}`);
   traits.forEach((name) => model.on(name, refresh));

@@ -33,6 +33,7 @@ GRAPHS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "neuron": {
             "title": "one neuron",
+            "lr": 0.5,
             "nodes": {
                 "w1": _weight("w₁", 0.8, (0, 0)),
                 "x1": _data("x₁", 1.5, (0, 1)),
@@ -50,6 +51,7 @@ GRAPHS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
         "two-layer": {
             "title": "two layers",
+            "lr": 0.5,
             "nodes": {
                 "w1": _weight("w₁", 1.2, (0, 0.7)),
                 "x": _data("x", 0.5, (0, 1.7)),
@@ -67,6 +69,7 @@ GRAPHS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
         "shared": {
             "title": "one value used twice",
+            "lr": 0.1,
             "nodes": {
                 "w": _weight("w", 0.7, (0, 0.7)),
                 "x": _data("x", 2.0, (0, 1.7)),
@@ -121,7 +124,7 @@ class BackpropStepper(BookWidget):
             cross-entropy of a logit) or "shared" (a ReLU unit whose value is used twice).
         values: weights and data by name (`leaves(graph)` names them); the others keep their starting values.
         step: how far the reader has come, 0 (nothing computed) to `count_steps(graph)`.
-        lr: learning rate η of the button "Take a gradient step", in (0, 100].
+        lr: learning rate η of the button "Take a gradient step", in (0, 100]; one that suits the graph unless given.
         key, label: see BookWidget.
 
     Raises:
@@ -145,18 +148,22 @@ class BackpropStepper(BookWidget):
         values: Mapping[str, float] | None = None,
         *,
         step: int = 0,
-        lr: float = 0.5,
+        lr: float | None = None,
         key: str,
         label: str = "Backpropagation, step by step",
     ) -> None:
         with_defaults = _checked_values(graph, values or {})
         graphs = [
-            {"name": name, "title": drawn["title"], "nodes": [{"name": n, **node} for n, node in drawn["nodes"].items()]}
+            {
+                "name": name,
+                "title": drawn["title"],
+                "lr": drawn["lr"],
+                "nodes": [{"name": n, **node} for n, node in drawn["nodes"].items()],
+            }
             for name, drawn in GRAPHS.items()
         ]
-        super().__init__(
-            key=key, label=label, graph=graph, values=with_defaults, step=step, lr=lr, graphs=graphs
-        )
+        lr = GRAPHS[graph]["lr"] if lr is None else lr
+        super().__init__(key=key, label=label, graph=graph, values=with_defaults, step=step, lr=lr, graphs=graphs)
 
     @traitlets.validate("graph")
     def _check_graph(self, proposal: dict[str, Any]) -> str:
@@ -165,11 +172,9 @@ class BackpropStepper(BookWidget):
 
     @traitlets.observe("graph")
     def _fit_values(self, change: dict[str, Any]) -> None:
-        if set(self.values) != set(
-            leaves(change["new"])
-        ):  # the page sends both at once; then nothing is left to do
+        if set(self.values) != set(leaves(change["new"])):  # the page sends both at once; then nothing is left to do
             with self.hold_trait_notifications():
-                self.values, self.step = leaves(change["new"]), 0
+                self.values, self.step, self.lr = leaves(change["new"]), 0, GRAPHS[change["new"]]["lr"]
 
     @traitlets.validate("values")
     def _check_values(self, proposal: dict[str, Any]) -> dict[str, float]:
@@ -179,9 +184,7 @@ class BackpropStepper(BookWidget):
     def _check_step(self, proposal: dict[str, Any]) -> int:
         last = count_steps(self.graph)
         if not 0 <= proposal["value"] <= last:
-            raise ValueError(
-                f"step must be from 0 to {last} for graph {self.graph!r}, got {proposal['value']}"
-            )
+            raise ValueError(f"step must be from 0 to {last} for graph {self.graph!r}, got {proposal['value']}")
         return int(proposal["value"])
 
     @traitlets.validate("lr")

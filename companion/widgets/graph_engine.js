@@ -21,9 +21,9 @@ const OPERATIONS = {
   },
 };
 
-// The graphs by name, each { title, nodes: { name: node } }, from the lists that travel (they keep their order).
-export const byName = (graphs) => Object.fromEntries(graphs.map(({ name, title, nodes }) =>
-  [name, { title, nodes: Object.fromEntries(nodes.map((node) => [node.name, node])) }]));
+// The graphs by name, each { title, lr, nodes: { name: node } }, from the lists that travel (they keep their order).
+export const byName = (graphs) => Object.fromEntries(graphs.map(({ name, title, lr, nodes }) =>
+  [name, { title, lr, nodes: Object.fromEntries(nodes.map((node) => [node.name, node])) }]));
 
 // The values of all nodes, given those of the leaves.
 export function forward(graph, leaves) {

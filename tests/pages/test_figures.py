@@ -25,8 +25,11 @@ CONTROLS = """(key) => [...document.querySelectorAll(
   `.bk-figure[data-key="${key}"] :is(input, select, button)`)].map((el, i) => ({
   index: i, kind: el.tagName === "INPUT" ? el.type : el.tagName.toLowerCase(), text: el.textContent.slice(0, 40),
   name: el.labels?.[0]?.textContent || el.getAttribute("aria-label") || el.textContent,
-  off: el.disabled || !el.checkVisibility() || el.type === "submit", chosen: el.checked === true,
-  needs: el.closest("[data-needs]")?.dataset.needs ?? null }))"""
+  off: el.disabled, hidden: !el.checkVisibility() || el.type === "submit", chosen: el.checked === true }))"""
+
+# Controls that mean something only after, or together with, the press of a button; elsewhere that is the main one.
+FIRST = {"Back": "Step", "Previous event": "Next event", "Zoom out": "Zoom in"}
+THEN = {"learning rate η": "Take a gradient step"}
 
 
 def figures():
@@ -51,7 +54,7 @@ def move(page, key, control):
         target.focus()
         at_end = target.evaluate("(el) => +el.value >= +el.max")
         for _ in range(3):
-            page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
+            page.keyboard.press(frame, "ArrowLeft" if at_end else "ArrowRight")
     elif control["kind"] == "select":
         other = target.evaluate(
             "(el) => [...el.options].map((o) => o.value).findLast((v) => v !== el.value && v !== '')"
@@ -60,10 +63,27 @@ def move(page, key, control):
     elif control["kind"] in {"number", "text"}:
         value = target.input_value() or "0"
         target.fill(f"{float(value) + 0.5:g}" if control["kind"] == "number" else "3")
-        target.press("Enter")
+        target.press(frame, "Enter")
     else:
         target.click()
     settle(page)
+
+
+def press(frame, text):
+    frame.get_by_role("button", name=text, exact=True).click()
+
+
+def operate(page, key, control):
+    """Move one control; say whether the rest of its figure changed. A disabled one cannot be moved."""
+    if page.evaluate(CONTROLS, key)[control["index"]]["off"]:
+        return False
+    before = looks(page, key, control["index"])
+    move(page, key, control)
+    for _ in range(15):  # what plays needs a moment
+        if looks(page, key, control["index"]) != before:
+            return True
+        page.wait_for_timeout(100)
+    return False
 
 
 @pytest.mark.parametrize("name", figures())
@@ -71,17 +91,34 @@ def test_every_control_changes_its_figure(visit, name):
     page = visit(name).page
     still = []
     for key in page.locator(".bk-figure").evaluate_all("(els) => els.map((el) => el.dataset.key)"):
-        for control in page.evaluate(CONTROLS, key):
-            if control["off"] or control["text"] in {"Reset"} or (control["kind"] == "radio" and control["chosen"]):
-                continue
-            before = looks(page, key, control["index"])
-            move(page, key, control)
-            if control["needs"]:  # seen only once something runs: the button that runs it is named in the figure
-                page.locator(f'.bk-figure[data-key="{key}"] button', has_text=control["needs"]).first.click()
+        frame = page.locator(f'.bk-figure[data-key="{key}"]')
+        reset = frame.locator(".bk-button:text-is('Reset')")
+        for control in filter(worth_moving, page.evaluate(CONTROLS, key)):
+            if reset.count():
+                reset.click()
                 settle(page)
-            if looks(page, key, control["index"]) == before:
+            if operate(page, key, control):
+                continue
+            if control["name"] in THEN:
+                press(frame, THEN[control["name"]])
+                after = looks(page, key, control["index"])
+                reset.click()
+                press(frame, THEN[control["name"]])
+                if looks(page, key, control["index"]) != after:
+                    continue
+            elif control["name"] in FIRST:
+                press(frame, FIRST[control["name"]])
+            elif frame.locator(".bk-primary").count():
+                frame.locator(".bk-primary").first.click()
+            if not operate(page, key, control):
                 still.append(f"{key}: {control['kind']} {control['name']!r}")
     assert still == []
+
+
+def worth_moving(control):
+    """Reset and a quiz's Check have tests of their own; a radio button that is on stays on."""
+    is_on = control["kind"] == "radio" and control["chosen"]
+    return not (control["text"] == "Reset" or control["hidden"] or is_on)
 
 
 @pytest.mark.parametrize("name", figures())
@@ -92,7 +129,7 @@ def test_reset_brings_every_figure_back(visit, name):
         frame = page.locator(f'.bk-figure[data-key="{key}"]')
         before = frame.evaluate(VALUES)
         for control in page.evaluate(CONTROLS, key):
-            if control["kind"] in {"range", "select"} and not control["off"]:
+            if control["kind"] in {"range", "select"} and not (control["off"] or control["hidden"]):
                 move(page, key, control)
         assert frame.evaluate(VALUES) != before, key
         frame.get_by_role("button", name="Reset", exact=True).click()
@@ -105,7 +142,11 @@ def test_reset_brings_every_figure_back(visit, name):
 def test_a_link_brings_an_experiment_back(visit, name):
     page = visit(name).page
     for key in page.locator(".bk-figure:has(.bk-toolbar)").evaluate_all("(els) => els.map((el) => el.dataset.key)"):
-        control = next(c for c in page.evaluate(CONTROLS, key) if c["kind"] in {"range", "select"} and not c["off"])
+        control = next(
+            c
+            for c in page.evaluate(CONTROLS, key)
+            if c["kind"] in {"range", "select"} and not (c["off"] or c["hidden"])
+        )
         move(page, key, control)
     page.wait_for_timeout(400)
     values = "(els) => els.map((c) => `${c.value} ${c.checked}`)"
