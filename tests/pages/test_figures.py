@@ -54,7 +54,7 @@ def move(page, key, control):
         target.focus()
         at_end = target.evaluate("(el) => +el.value >= +el.max")
         for _ in range(3):
-            page.keyboard.press(frame, "ArrowLeft" if at_end else "ArrowRight")
+            page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
     elif control["kind"] == "select":
         other = target.evaluate(
             "(el) => [...el.options].map((o) => o.value).findLast((v) => v !== el.value && v !== '')"
@@ -63,7 +63,7 @@ def move(page, key, control):
     elif control["kind"] in {"number", "text"}:
         value = target.input_value() or "0"
         target.fill(f"{float(value) + 0.5:g}" if control["kind"] == "number" else "3")
-        target.press(frame, "Enter")
+        target.press("Enter")
     else:
         target.click()
     settle(page)
