@@ -13,6 +13,9 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from companion.widgets.base import BookWidget
+from tests import figures
+
 OFFLINE = Path(__file__).parent / "offline"
 runpy.run_path(str(OFFLINE / "sitecustomize.py"))  # this process, and by PYTHONPATH all that it starts
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")]))
@@ -70,3 +73,14 @@ def run_js(blank_page: Page) -> Callable[..., Any]:
         return blank_page.evaluate(load, [source, f"({function})", arg])
 
     return run
+
+
+@pytest.fixture
+def open_widget(blank_page: Page) -> Callable[..., Page]:
+    """Return open_widget(widget, *, width, dark, link, **state): the page with that figure (tests/figures.py)."""
+
+    def draw(widget: BookWidget, **how: Any) -> Page:
+        figures.show(blank_page, widget, **how)
+        return blank_page
+
+    return draw

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from companion.widgets.backprop_stepper import GRAPHS, BackpropStepper, count_steps, leaves
-from companion.widgets.base import bundle, styles
+from companion.widgets.base import bundle
+from tests.figures import trait
 
 TOLERANCE = 1e-12
 
@@ -142,57 +143,19 @@ def test_gradients_of_a_value_used_twice_add_up(run_js):
 
 # --- the figure
 
-STAND_IN = """
-class Model {
-  constructor(state) { this.state = state; this.heard = {}; }
-  get(name) { return this.state[name]; }
-  set(name, value) {
-    if (this.state[name] === value) return;
-    this.state[name] = value;
-    (this.heard[`change:${name}`] ?? []).forEach((f) => f());
-  }
-  on(event, f) { (this.heard[event] ??= []).push(f); }
-  off(event, f) { this.heard[event] = this.heard[event].filter((g) => g !== f); }
-  save_changes() {}
-}
-"""
-
-
-def state_of(widget: BackpropStepper) -> dict:
-    return saved(widget.get_state(["key", "label", "defaults", "graph", "values", "step", "lr", "graphs"]))
-
 
 @pytest.fixture
-def figure(blank_page, run_js):
-    """Draw a widget in a page; returns the page, whose `model` can be asked."""
-
-    def draw(state):
-        head = f"<title>t</title><style>{styles('backprop_stepper')}</style>"
-        blank_page.set_content(f'<html lang="en">{head}<main><div></div></main>')
-        run_js(
-            bundle("backprop_stepper"),
-            f"""(m, state) => {{ {STAND_IN}
-              const model = new Model(state), el = document.querySelector("main div");
-              Object.assign(window, {{ model, stop: m.default.render({{ model, el }}) }});
-            }}""",
-            state,
-        )
-        return blank_page
-
-    return draw
+def figure(open_widget):
+    return lambda widget, **state: open_widget(widget, link=False, **state)
 
 
 def spelt(value):
     return str(round(value, 4)).replace("-", "−")
 
 
-def trait(page, name):
-    return page.evaluate("(name) => window.model.get(name)", name)
-
-
 @pytest.mark.browser
 def test_stepping_with_the_keyboard_shows_values_then_gradients(figure):
-    page = figure(state_of(BackpropStepper("neuron", key="k")))
+    page = figure(BackpropStepper("neuron", key="k"))
     drawing, status = page.get_by_role("img"), page.locator(".bk-backprop-card [role=status]")
     assert "Gradients: none yet" in drawing.get_attribute("aria-label")
     page.get_by_role("button", name="Step", exact=True).focus()
@@ -214,7 +177,7 @@ def test_stepping_with_the_keyboard_shows_values_then_gradients(figure):
 @pytest.mark.browser
 def test_every_step_has_words_and_numbers(figure):
     for graph in GRAPHS:
-        page = figure(state_of(BackpropStepper(graph, key="k")))
+        page = figure(BackpropStepper(graph, key="k"))
         said = set()
         for step in range(count_steps(graph) + 1):
             page.evaluate("(step) => window.model.set('step', step)", step)
@@ -227,7 +190,7 @@ def test_every_step_has_words_and_numbers(figure):
 
 @pytest.mark.browser
 def test_editing_a_weight_recomputes_and_refuses_what_is_out_of_range(figure):
-    page = figure(state_of(BackpropStepper("neuron", step=15, key="k")))
+    page = figure(BackpropStepper("neuron", step=15, key="k"))
     field = page.get_by_label("w₁", exact=True)
     field.fill("-1.25")
     assert trait(page, "values")["w1"] == -1.25
@@ -243,7 +206,7 @@ def test_editing_a_weight_recomputes_and_refuses_what_is_out_of_range(figure):
 @pytest.mark.browser
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_gradient_steps_lower_the_loss_and_say_so(graph, figure):
-    page = figure(state_of(BackpropStepper(graph, key="k")))
+    page = figure(BackpropStepper(graph, key="k"))
     for _ in range(3):
         page.get_by_role("button", name="Take a gradient step").click()
     assert trait(page, "step") == count_steps(graph)
@@ -254,7 +217,7 @@ def test_gradient_steps_lower_the_loss_and_say_so(graph, figure):
 
 @pytest.mark.browser
 def test_choosing_a_graph_brings_its_own_values(figure):
-    page = figure(state_of(BackpropStepper("neuron", step=15, key="k")))
+    page = figure(BackpropStepper("neuron", step=15, key="k"))
     page.get_by_label("Graph", exact=True).select_option("shared")
     state = {name: trait(page, name) for name in BackpropStepper.linked}
     assert state == {"graph": "shared", "values": leaves("shared"), "step": 0, "lr": 0.1}
@@ -262,7 +225,7 @@ def test_choosing_a_graph_brings_its_own_values(figure):
 
 @pytest.mark.browser
 def test_presets_are_settings_that_python_accepts_and_do_what_their_note_says(figure):
-    page = figure(state_of(BackpropStepper(key="k")))
+    page = figure(BackpropStepper(key="k"))
     picker = page.get_by_label("Try")
     results = {}
     for name in picker.locator("option").all_inner_texts()[1:]:
@@ -290,7 +253,7 @@ def test_presets_are_settings_that_python_accepts_and_do_what_their_note_says(fi
 
 @pytest.mark.browser
 def test_play_runs_to_the_end_and_stops(figure):
-    page = figure(state_of(BackpropStepper("shared", step=13, key="k")))
+    page = figure(BackpropStepper("shared", step=13, key="k"))
     page.get_by_role("button", name="Play").click()
     page.wait_for_function("() => window.model.get('step') === 15")
     page.get_by_role("button", name="Play").wait_for()
@@ -298,9 +261,8 @@ def test_play_runs_to_the_end_and_stops(figure):
 
 @pytest.mark.browser
 def test_nonsense_from_the_address_is_made_safe(figure):
-    state = state_of(BackpropStepper(key="k"))
     nonsense = {"graph": "constructor", "values": {"w1": 1e9, "toString": 2, "b": "3"}, "step": 1e9, "lr": -1}
-    page = figure({**state, **nonsense})
+    page = figure(BackpropStepper(key="k"), **nonsense)
     label = page.get_by_role("img").get_attribute("aria-label")
     assert "one neuron" in label
     assert "w₁ 10," in label
@@ -313,7 +275,7 @@ def test_nonsense_from_the_address_is_made_safe(figure):
 @pytest.mark.parametrize("width", [390, 1280])
 def test_accessible_and_within_the_page(figure, theme, width):
     for graph in GRAPHS:
-        page = figure(state_of(BackpropStepper(graph, step=count_steps(graph) - 3, key="k")))
+        page = figure(BackpropStepper(graph, step=count_steps(graph) - 3, key="k"))
         page.set_viewport_size({"width": width, "height": 800})
         page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
         page.add_style_tag(content="body { background: var(--bk-page); }")
@@ -325,7 +287,7 @@ def test_accessible_and_within_the_page(figure, theme, width):
 
 @pytest.mark.browser
 def test_taking_the_figure_away_stops_listening(figure):
-    page = figure(state_of(BackpropStepper(key="k")))
+    page = figure(BackpropStepper(key="k"))
     before = page.get_by_role("img").get_attribute("aria-label")
     page.evaluate("() => { window.stop(); window.model.set('step', 4); }")
     assert page.get_by_role("img").get_attribute("aria-label") == before

@@ -22,7 +22,7 @@ from companion.widgets.perceptron_trainer import (
     SPEEDS,
     PerceptronTrainer,
 )
-from tests.test_threshold_neuron import accessibility_problems, set_trait, show, trait
+from tests.figures import accessibility_problems, set_trait, trait
 
 TRAIN = """(m, text) => JSON.stringify(JSON.parse(text).map(({ flat, lr, order, passes }) => {
   const run = m.startRun(m.readPoints(flat, 3, 60), order), weights = [m.weightsOf(run, lr)], seen = [];
@@ -203,8 +203,8 @@ def test_nonsense_from_a_link_becomes_points_that_can_be_trained(run_js):
 
 
 @pytest.fixture
-def trainer(blank_page, run_js):
-    return lambda *args, **state: show(blank_page, run_js, PerceptronTrainer(*args), **state)
+def trainer(open_widget):
+    return lambda *args, **state: open_widget(PerceptronTrainer(*args), **state)
 
 
 def button(page: Page, name: str) -> Locator:

@@ -30,7 +30,7 @@ from companion.widgets.playground import (
     PRESETS,
     Playground,
 )
-from tests.test_threshold_neuron import accessibility_problems, set_trait, show, trait
+from tests.figures import accessibility_problems, set_trait, trait
 
 MODULES = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "relu": nn.ReLU, "linear": nn.Identity}
 HIDDEN = ([8], [8, 8], [5, 3, 4], [8, 8, 8, 8])
@@ -390,9 +390,9 @@ def test_noise_is_learned_by_heart_unless_weights_are_kept_small(train):
 
 
 @pytest.fixture
-def playground(blank_page, run_js) -> Callable[..., Page]:
+def playground(open_widget) -> Callable[..., Page]:
     def draw(**state: Any) -> Page:
-        return show(blank_page, run_js, Playground(SETS, key="net"), **state)
+        return open_widget(Playground(SETS, key="net"), **state)
 
     return draw
 
@@ -670,8 +670,9 @@ def test_a_change_from_the_kernel_is_drawn_until_the_figure_is_closed(playground
     set_trait(page, "lr", 0.02)
     expect(page.locator(".bk-slider", has_text="Learning rate").locator("output")).to_have_text("0.02")
     after = pixels(page, "back")
+    assert page.evaluate("window.model.count()") > 0
     page.evaluate("() => window.stop()")
-    assert page.evaluate("Object.values(window.model.heard).every((list) => list.length === 0)")
+    assert page.evaluate("window.model.count()") == 0
     set_trait(page, "data", "circles")
     page.wait_for_timeout(50)
     assert pixels(page, "back") == after

@@ -9,12 +9,12 @@ from decimal import Decimal
 import numpy as np
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from companion.models.perceptron import GATES, ThresholdUnit, gate
-from companion.widgets.base import BookWidget, bundle, styles
+from companion.widgets.base import bundle
 from companion.widgets.threshold_neuron import TARGETS, ThresholdNeuron
+from tests.figures import accessibility_problems, set_trait, trait
 
 INPUTS = list(itertools.product((0, 1), repeat=2))
 # All sixteen Boolean functions of two inputs, as Python says them.
@@ -124,54 +124,10 @@ def test_nonsense_from_a_link_becomes_a_setting_that_can_be_drawn(run_js):
 
 # --- the figure
 
-STAND_IN = """
-class Model {
-  constructor(state) { this.state = state; this.heard = {}; }
-  get(name) { return this.state[name]; }
-  set(name, value) {
-    if (this.state[name] === value) return;
-    this.state[name] = value;
-    (this.heard[`change:${name}`] ?? []).forEach((f) => f());
-  }
-  on(event, f) { (this.heard[event] ??= []).push(f); }
-  off(event, f) { this.heard[event] = this.heard[event].filter((g) => g !== f); }
-  save_changes() {}
-  link() { return "https://book.example/page#experiment"; }
-}
-"""
-
-
-def show(page: Page, run_js: Callable, widget: BookWidget, **state: object) -> Page:
-    """Draw a widget in a page whose `model` can be asked; `state` overrides traits as a link would."""
-    traits = [name for name in widget.traits(sync=True) if not name.startswith("_")]
-    traits = [name for name in traits if name not in {"layout", "tabbable", "tooltip"}]
-    look = f"{styles(widget.module)} body {{ background: var(--bk-page); color: var(--bk-ink); }}"
-    head = f'<!doctype html><html lang="en"><title>t</title><style>{look}</style>'
-    page.set_content(f"{head}<main><h1>Figure</h1><div></div></main>")
-    call = f"""(m, state) => {{ {STAND_IN}
-      const model = new Model(state), el = document.querySelector("main div");
-      Object.assign(window, {{ model, stop: m.default.render({{ model, el }}) }});
-    }}"""
-    run_js(bundle(widget.module), call, {**widget.get_state(traits), **state})
-    return page
-
-
-def accessibility_problems(page: Page) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [f"{v['id']}: {node['html']} {node['failureSummary']}" for v in found for node in v["nodes"]]
-
-
-def trait(page: Page, name: str) -> object:
-    return page.evaluate("(name) => window.model.get(name)", name)
-
-
-def set_trait(page: Page, name: str, value: object) -> None:
-    page.evaluate("([name, value]) => window.model.set(name, value)", [name, value])
-
 
 @pytest.fixture
-def neuron(blank_page, run_js):
-    return lambda **state: show(blank_page, run_js, ThresholdNeuron(), **state)
+def neuron(open_widget):
+    return lambda **state: open_widget(ThresholdNeuron(), **state)
 
 
 # Where the corners (0, 0) and (1, 1) of the input plane are drawn.

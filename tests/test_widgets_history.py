@@ -5,60 +5,20 @@ import math
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from companion import theme
 from companion.data import history, ilsvrc, milestones
 from companion.widgets import timeline
 from companion.widgets.ilsvrc_chart import IlsvrcChart
 from companion.widgets.timeline import Timeline
+from tests.figures import trait
 
 EVENTS = [event._asdict() for event in milestones()]
 RESULTS = [result._asdict() for result in ilsvrc().results]
 HUMAN = ilsvrc().human._asdict()
 
-RENDER = """async (m, { state, css, width, dark }) => {
-  document.documentElement.lang = "en";
-  document.documentElement.dataset.theme = dark ? "dark" : "light";
-  const [style, main, el] = ["style", "main", "div"].map((tag) => document.createElement(tag));
-  style.textContent = css + "body { margin: 0; background: var(--bk-page) }";
-  main.style.width = width + "px";
-  main.append(el);
-  document.head.append(style);
-  document.body.replaceChildren(main);
-  const listeners = {};
-  window.model = {
-    get: (k) => state[k],
-    set: (k, v) => {
-      const changed = JSON.stringify(state[k]) !== JSON.stringify(v);
-      state[k] = v;
-      if (changed) for (const f of [...(listeners["change:" + k] ?? [])]) f();
-    },
-    on: (event, f) => (listeners[event] ??= []).push(f),
-    off: (event, f) => { listeners[event] = (listeners[event] ?? []).filter((g) => g !== f); },
-    save_changes() {},
-    count: () => Object.values(listeners).flat().length,
-  };
-  window.stop = m.default.render({ model: window.model, el });
-  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-}"""
-
 
 @pytest.fixture
-def show(run_js, blank_page):
-    """Return show(widget, width, **changed traits): a page with the widget, its `model` and its `stop`."""
-
-    def start(widget, *, width=700, dark=False, **changes):
-        names = [*widget.linked, "key", "label", "defaults"]
-        names += [name for name in ("events", "results", "human") if widget.has_trait(name)]
-        state = {**{name: getattr(widget, name) for name in names}, **changes}
-        css = f"{theme.css()}{widget._css}"
-        run_js(widget._esm, RENDER, {"state": state, "css": css, "width": width, "dark": dark})
-        return blank_page
-
-    return start
-
-
-def trait(page, name):
-    return page.evaluate("(name) => model.get(name)", name)
+def show(open_widget):
+    return lambda widget, *, width=700, **how: open_widget(widget, width=width, link=False, **how)
 
 
 def text(page, selector):
