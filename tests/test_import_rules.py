@@ -12,7 +12,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 ALLOWED = {
     "__init__": set(),
     "_torchvision": set(),
-    "analysis": set(),
+    "analysis": {"analysis", "layers"},
+    "augment": set(),
     "autograd": set(),
     "data": {"data", "_torchvision"},
     "glue": set(),
@@ -21,6 +22,7 @@ ALLOWED = {
     "plots": {"theme"},
     "seed": set(),
     "theme": set(),
+    "trainer": set(),
     "widgets": {"widgets", "theme", "plots"},
 }
 """For each part of the companion, the parts that it may import."""

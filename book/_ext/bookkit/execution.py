@@ -65,6 +65,7 @@ def main(jobs: int) -> int:
         )
         return 1
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+    os.environ["TQDM_DISABLE"] = "1"  # a progress bar is for those who wait, not for the page
     folder = cache_folder()
     for old in CACHE.glob("*"):
         if old != folder:
