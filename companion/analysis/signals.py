@@ -1,19 +1,9 @@
-"""What can be measured of a model: its parameters, its signals and its gradients."""
+"""What runs through a model: its signals and its gradients."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Return how many numbers the model's parameters hold; one used twice counts once, buffers do not count.
-
-    Example:
-        >>> count_parameters(nn.Linear(64, 10))                     # 64 * 10 weights and 10 biases
-        650
-    """
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def gradient_norms(model: nn.Module, loss: Tensor) -> dict[str, float]:
