@@ -57,9 +57,9 @@ class AlexNet2012(nn.Module):
             raise ValueError(f"towers must be 1 or 2, got {towers}")
         _check(num_classes, in_channels, dropout)
         self.towers, self.num_classes, self.in_channels = towers, num_classes, in_channels
+        self.edge = nn.ZeroPad2d((0, 3, 0, 3))  # left, right, top, bottom
         self.features = nn.Sequential(
             OrderedDict(
-                edge=nn.ZeroPad2d((0, 3, 0, 3)),  # left, right, top, bottom
                 conv1=nn.Conv2d(in_channels, 96, 11, stride=4),
                 relu1=nn.ReLU(inplace=True),
                 norm1=LocalResponseNorm(groups=towers),
@@ -104,7 +104,7 @@ class AlexNet2012(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, in_channels, 224, 224) -> (B, num_classes)."""
         _check_pictures(x, self.in_channels)
-        logits: Tensor = self.classifier(self.flatten(self.features(x)))
+        logits: Tensor = self.classifier(self.flatten(self.features(self.edge(x))))
         return logits
 
 
