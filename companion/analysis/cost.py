@@ -67,7 +67,8 @@ def multiply_accumulates(model: nn.Module, input_size: tuple[int, ...]) -> int:
     Counted is every convolution, transposed convolution and matrix product that runs, inside a layer or not (so
     linear layers, attention and the steps of a recurrent layer too). Not counted are biases, activations, pooling,
     norms, and products number by number. A padded zero counts like any pixel. This is half of what
-    `torch.utils.flop_counter.FlopCounterMode` counts, in which a multiply-accumulate is two operations.
+    `torch.utils.flop_counter.FlopCounterMode` counts, in which a multiply-accumulate is two operations. (Of fused
+    kernels, an LSTM's or attention's on the CPU, that one sees nothing; here they are opened.)
 
     Args:
         model: runs once on a batch of one, in evaluation mode, and is left as it was.
@@ -152,9 +153,9 @@ def activation_memory(
     def size(tensor: Tensor) -> int:
         return dtype.itemsize if dtype is not None and tensor.is_floating_point() else tensor.element_size()
 
+    two, three = (_saved_bytes(model, example_input(model, input_size, batch_size=n), size) for n in (2, 3))
     weights = sum(p.numel() * size(p) for p in model.parameters())
     learned = sum(p.numel() * size(p) for p in model.parameters() if p.requires_grad)
-    two, three = (_saved_bytes(model, example_input(model, input_size, batch_size=n), size) for n in (2, 3))
     activations = two + (batch_size - 2) * (three - two)  # some are kept per batch, the others per example
     return Memory(weights, learned, optimizer_states * learned, activations)
 
