@@ -161,7 +161,7 @@ def activation_memory(
 
 
 def _saved_bytes(model: nn.Module, x: Tensor, size: Callable[[Tensor], int]) -> int:
-    own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+    own: set[int] = set()
     saved: dict[int, int] = {}
     graph = []  # keeps what was saved alive, so that no storage is used twice
 
@@ -173,6 +173,7 @@ def _saved_bytes(model: nn.Module, x: Tensor, size: Callable[[Tensor], int]) -> 
 
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
     with undisturbed(model, training=True), torch.enable_grad(), hooks:
+        own.update(t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers()))
         graph.append(model(x))
     return sum(saved.values())
 
