@@ -30,7 +30,7 @@ def max_pool2d(
         x: feature maps of floating point.
         kernel_size: rows and columns of a window; one number serves for both, here and below.
         stride: steps from window to window; by default `kernel_size`, so that windows touch and do not overlap.
-        padding: rows and columns of minus infinity on each side, at most half of what a window spans.
+        padding: rows and columns of minus infinity on each side, at most half of `kernel_size`.
         dilation: distance of a window's entries in the input.
         ceil_mode: whether a last window that sticks out over the edge counts too.
 
@@ -42,7 +42,8 @@ def max_pool2d(
         TypeError: if x is not of floating point or a size is not a whole number.
         ValueError: if x has no rows and columns, a size is out of range, or no window fits in.
 
-    Source: Zhou & Chellappa 1988, doi:10.1109/ICNN.1988.23914; Riesenhuber & Poggio 1999, doi:10.1038/14819.
+    Source: Riesenhuber & Poggio 1999, "Hierarchical models of object recognition in cortex", doi:10.1038/14819.
+    Differs: theirs is a model of nerve cells; window, stride and padding are torch's.
 
     Example:
         >>> max_pool2d(torch.tensor([[[1., 3., 2., 4.], [5., 6., 1., 2.]]]), 2).tolist()
@@ -75,7 +76,7 @@ def avg_pool2d(
     Raises:
         TypeError, ValueError: as in `max_pool2d`.
 
-    Source: LeCun et al. 1989, doi:10.1162/neco.1989.1.4.541 (there with trained weights).
+    Source: LeCun et al. 1990, "Handwritten digit recognition with a back-propagation network", NIPS 2.
     """
     total = _windows(x, kernel_size, stride, padding, 1, ceil_mode, 0.0).sum(dim=-1)
     counts = []
@@ -98,7 +99,7 @@ def global_avg_pool2d(x: Tensor) -> Tensor:
 def global_max_pool2d(x: Tensor) -> Tensor:
     """Return the largest entry of each feature map, (B, C, H, W) -> (B, C), whatever H and W are.
 
-    Source: Oquab et al. 2015, doi:10.1109/CVPR.2015.7298668.
+    Source: Oquab et al. 2015, "Is object localization for free?", CVPR.
     """
     return _maps(x).flatten(-2).max(dim=-1).values
 
@@ -153,7 +154,7 @@ def mixed_pool2d(
     Raises:
         TypeError, ValueError: as in `max_pool2d`; ValueError if the number alpha lies outside [0, 1].
 
-    Source: Lee, Gallagher & Tu 2016, arXiv:1509.08985, eq. 3.
+    Source: Lee, Gallagher & Tu 2016, arXiv:1509.08985 (mixed max-average pooling).
     """
     if not isinstance(alpha, Tensor) and not 0 <= alpha <= 1:
         raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
@@ -188,7 +189,7 @@ def stochastic_pool2d(
     Raises:
         TypeError, ValueError: as in `max_pool2d`; ValueError if an entry is negative.
 
-    Source: Zeiler & Fergus 2013, arXiv:1301.3557, eq. 4 to 6.
+    Source: Zeiler & Fergus 2013, arXiv:1301.3557.
 
     Example:
         >>> stochastic_pool2d(torch.tensor([[[1., 3.], [0., 0.]]]), 2, training=False)   # (1 + 9) / 4
@@ -224,7 +225,7 @@ def blur_pool2d(x: Tensor, kernel_size: int = 3, stride: Size = 2) -> Tensor:
     Raises:
         TypeError, ValueError: for input and sizes as in `max_pool2d`, an even width, or maps too small to reflect.
 
-    Source: Zhang 2019, arXiv:1904.11486, section 3.2. Differs: odd widths only, which need no uneven padding.
+    Source: Zhang 2019, arXiv:1904.11486. Differs: odd widths only, which need no uneven padding.
     """
     _pair(kernel_size)
     if kernel_size % 2 == 0:
@@ -360,7 +361,7 @@ class MixedPool2d(_Pool2d):
     Raises:
         ValueError: if alpha or channels is out of range.
 
-    Source: Lee, Gallagher & Tu 2016, arXiv:1509.08985, section 3.1. Differs: the sigmoid keeps the share in (0, 1).
+    Source: Lee, Gallagher & Tu 2016, arXiv:1509.08985. Differs: the sigmoid keeps the share in (0, 1).
     """
 
     def __init__(
