@@ -32,6 +32,7 @@ export function frame(model, el, name, ...children) {
   el.classList.add("bk-figure", `bk-${name}`);
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", model.get("label"));
+  el.addEventListener("focusin", (e) => e.target.setAttribute("data-lm-suppress-shortcuts", ""));  // keys are the control's, not JupyterLab's
   el.append(...children);
   return el;
 }
