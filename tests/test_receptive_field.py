@@ -252,12 +252,15 @@ def test_fields_over_the_edge_and_in_the_padding(open_widget):
 def test_every_preset_is_what_its_note_says(open_widget):
     page = open_widget(ReceptiveField())
     picker = page.get_by_label("Try")
-    fields = []
+    fields, sentences = [], []
     for value in picker.locator("option").evaluate_all("(os) => os.map((o) => o.value)")[1:]:
         picker.select_option(value)
         expect(page.locator(".bk-receptive-current")).to_have_count(1)
         fields.append(int(page.locator(".bk-receptive-current td").last.inner_text()))
-    assert fields == [5, 8, 16, 31, 13, 17, 11, 195]
+        sentences.append(says(page))
+    assert fields == [5, 8, 16, 31, 27, 13, 17, 11, 195]
+    assert "Paths: 729, from 729 pixels" in sentences[4]
+    assert "from 49 pixels" in sentences[5]  # every second one of 13 by 13
     page.get_by_role("button", name="Reset").click()
     assert trait(page, "layers") == [["conv", 3, 1, 0, 1], ["conv", 3, 1, 0, 1]]
 

@@ -3,7 +3,7 @@ import { bind, button, clamp, color, fmt, frame, h, onTheme, select, setAll, sli
 import { mapSizes, middle, pathCounts, reached, receptiveFields, span, total } from "./receptive_engine.js";
 
 const KINDS = [["conv", "convolution"], ["pool", "pooling"]];
-const NUMBERS = [["kernel", "K, window", 1, 11], ["stride", "S, stride", 1, 4], ["padding", "padding", 0, 5], ["dilation", "D, dilation", 1, 8]];
+const NUMBERS = [["kernel", "K, window", 1, 11], ["stride", "S, stride", 1, 4], ["padding", "padding", 0, 5], ["dilation", "D, dilation", 1, 9]];
 const MOST_LAYERS = 8, LEAST_SIZE = 5, MOST_SIZE = 227, MOST_LINES = 500;
 
 const conv = (kernel, stride = 1, padding = 0, dilation = 1) => ["conv", kernel, stride, padding, dilation];
@@ -16,8 +16,10 @@ const PRESETS = [
     "Pooling joins two fields that lie one pixel apart, so the field grows from 7 to 8. What doubles is the jump."),
   preset("The same again after the pooling", 28, [conv(3, 1, 1), conv(3, 1, 1), pool(2), conv(3, 1, 1), conv(3, 1, 1), pool(2)],
     "Two blocks as in VGG. After the first pooling each 3 × 3 adds 4 pixels, not 2: it steps by the jump."),
-  preset("Dilation 1, 2, 4, 8: exponential", 35, [conv(3, 1, 0, 1), conv(3, 1, 0, 2), conv(3, 1, 0, 4), conv(3, 1, 0, 8)],
-    "Fields 3, 7, 15, 31 from nine weights a layer. Every pixel inside is reached by exactly one path: an even shade."),
+  preset("Dilation 1, 2, 4, 8: it doubles", 35, [conv(3, 1, 0, 1), conv(3, 1, 0, 2), conv(3, 1, 0, 4), conv(3, 1, 0, 8)],
+    "Fields 3, 7, 15, 31 from nine weights a layer. No pixel is left out, though some have more paths than others."),
+  preset("Dilation 1, 3, 9: each pixel once", 31, [conv(3, 1, 0, 1), conv(3, 1, 0, 3), conv(3, 1, 0, 9)],
+    "Field 27, and exactly one path from each of its 729 pixels: an even shade."),
   preset("Dilation 2, 2, 2: a comb", 19, [conv(3, 1, 0, 2), conv(3, 1, 0, 2), conv(3, 1, 0, 2)],
     "The frame is 13 pixels wide, yet every second row and column is never looked at."),
   preset("Eight times 3 × 3: a bell", 31, Array.from({ length: 8 }, () => conv(3, 1, 1)),

@@ -8,7 +8,7 @@ import traitlets
 from companion.widgets.base import BookWidget
 
 KINDS = ("conv", "pool")
-RANGES = {"kernel_size": (1, 11), "stride": (1, 4), "padding": (0, 5), "dilation": (1, 8)}
+RANGES = {"kernel_size": (1, 11), "stride": (1, 4), "padding": (0, 5), "dilation": (1, 9)}
 """Smallest and largest of each number of a layer."""
 
 MOST_LAYERS = 8
