@@ -64,7 +64,7 @@ class ReceptiveField(BookWidget):
         key: str = "field",
         label: str = "Receptive-field builder: a stack of layers and what one cell of it sees",
     ) -> None:
-        shown = len(layers) or 1 if layer is None else layer
+        shown = min(max(1, len(layers)), MOST_LAYERS) if layer is None else layer
         super().__init__(key=key, label=label, layers=list(layers), size=size, layer=shown, row=row, column=column)
 
     @traitlets.validate("layers")
