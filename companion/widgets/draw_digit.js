@@ -7,7 +7,7 @@ import { createLenet, forward, readHalves } from "./lenet_engine.js";
 import { LAST, SHOWN, arrange, explain, isFlat, originHeight, paintLayers, paintOrigin, readInks, short, valueAt } from "./draw_digit_canvas.js";
 
 const OWN = -1, STEP = 1 / 32;
-const HINT = "Draw a digit on the paper, with a mouse, a finger or the keyboard; then point at any value of the network.";
+const HINT = "Draw a digit on the paper, then point at any value of the network.";
 
 // ---- the state: what a link or a notebook says, made fit to be drawn -------------------------------------------------
 
@@ -292,11 +292,11 @@ function render({ model, el }) {
     lines = decodeDrawing(state.drawing);
     controls();
     show();
-    say(redrawn ? heard : `${nameOf(toPlace(state))}: ${formula.textContent}`);
+    say(redrawn ? heard : `${nameOf(toPlace(state))} is ${short(explain(seen, toPlace(state)).value, 3)}.`);
   }
   function controls() {
     example.set(state.example);
-    undo.disabled = lines.length === 0;
+    undo.hidden = lines.length === 0;
     wipe.disabled = lines.length === 0 && state.example === OWN;
     picker.show(state);
   }

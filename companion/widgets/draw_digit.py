@@ -229,12 +229,16 @@ class DrawDigit(BookWidget):
 
     @traitlets.validate("unit")
     def _check_unit(self, proposal: dict[str, Any]) -> int:
-        return _within(f"unit of {self.layer}", proposal["value"], 0, LAYERS[self.layer][0] - 1)
+        return _within(f"unit of {self.layer}", proposal["value"], 0, self._sizes()[0] - 1)
 
     @traitlets.validate("row", "column")
     def _check_place(self, proposal: dict[str, Any]) -> int:
         name = f"{proposal['trait'].name} of {self.layer}"
-        return _within(name, proposal["value"], 0, LAYERS[self.layer][1] - 1)
+        return _within(name, proposal["value"], 0, self._sizes()[1] - 1)
+
+    def _sizes(self) -> tuple[int, int]:
+        """Return the number of maps of the layer pointed at, and their side."""
+        return LAYERS[_one_of("layer", self.layer, tuple(LAYERS))]
 
     @traitlets.validate("drawing")
     def _check_drawing(self, proposal: dict[str, Any]) -> str:

@@ -50,19 +50,31 @@ function sharp(canvas) {
   return { pen, width, height };
 }
 
-// Values as a picture of `columns` pixels across, ready to be enlarged.
-const scratch = document.createElement("canvas");
-function paintGrid(pen, inks, values, columns, { scale, signed }, x, y, width, height) {
-  const rows = Math.ceil(values.length / columns);
-  scratch.width = columns;
-  scratch.height = rows;
-  const small = scratch.getContext("2d"), image = small.createImageData(columns, rows), pixels = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < values.length; i++) pixels[i] = shade(signed ? inks.signed : inks.image, values[i], scale, signed);
+// Grids of values as enlarged pixels. All go through one small picture, because filling one is what takes time.
+// grids: { values, columns, ramp: { scale, signed }, x, y, width, height }.
+const atlas = document.createElement("canvas"), ATLAS = 512, SHELF = 32;
+function paintGrids(pen, inks, grids) {
+  let left = 0, shelf = 0;
+  const places = grids.map(({ values, columns }) => {
+    if (left + columns > ATLAS) { left = 0; shelf += SHELF; }
+    left += columns;
+    return { u: left - columns, v: shelf, rows: Math.ceil(values.length / columns) };
+  });
+  atlas.width = ATLAS;
+  atlas.height = shelf + SHELF;
+  const small = atlas.getContext("2d"), image = small.createImageData(ATLAS, shelf + SHELF), pixels = new Uint32Array(image.data.buffer);
+  grids.forEach(({ values, columns, ramp: { scale, signed } }, g) => {
+    const { u, v } = places[g], colors = signed ? inks.signed : inks.image;
+    for (let i = 0; i < values.length; i++) pixels[(v + Math.floor(i / columns)) * ATLAS + u + (i % columns)] = shade(colors, values[i], scale, signed);
+  });
   small.putImageData(image, 0, 0);
-  pen.drawImage(scratch, 0, 0, columns, rows, x, y, width, height);
   pen.strokeStyle = inks.grey;
   pen.lineWidth = 1;
-  pen.strokeRect(x - 0.5, y - 0.5, width + 1, height + 1);
+  grids.forEach(({ columns, x, y, width, height }, g) => {
+    const { u, v, rows } = places[g];
+    pen.drawImage(atlas, u, v, columns, rows, x, y, width, height);
+    pen.strokeRect(x - 0.5, y - 0.5, width + 1, height + 1);
+  });
 }
 
 const largest = (values) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 1e-9);
@@ -169,9 +181,10 @@ function paintNames(pen, inks, layout) {
 }
 
 export function paintLayers(canvas, layout, seen, at, inks) {
-  const { pen } = sharp(canvas), { bitmap, boxes } = layout;
+  const { pen } = sharp(canvas), { bitmap, boxes } = layout, grids = [];
+  const add = (values, columns, ramp, { x, y, size }, width = size, height = size) => grids.push({ values, columns, ramp, x, y, width, height });
   paintNames(pen, inks, layout);
-  if (seen.bitmap) paintGrid(pen, inks, seen.bitmap, SIDE, { scale: 1, signed: false }, bitmap.x, bitmap.y, bitmap.size, bitmap.size);
+  if (seen.bitmap) add(seen.bitmap, SIDE, { scale: 1, signed: false }, bitmap);
   else {
     pen.strokeStyle = inks.rule;
     pen.strokeRect(bitmap.x + 0.5, bitmap.y + 0.5, bitmap.size - 1, bitmap.size - 1);
@@ -183,12 +196,10 @@ export function paintLayers(canvas, layout, seen, at, inks) {
   arrowText(pen, inks, layout, boxes[0], boxes[INPUT], ["enlarged,", "0 … 1"]);
   for (let l = 0; l <= LAST; l++) {
     const { maps, side } = SHOWN[l], values = valuesOf(seen, l), ramp = rampOf(seen, l), box = boxes[l];
-    if (isFlat(l) && l < LAST) paintGrid(pen, inks, values, box.across, ramp, box.x, box.y, box.across * box.tile, box.height);
-    else for (let map = 0; map < maps; map++) {
-      const { x, y, size } = tileOf(box, map);
-      paintGrid(pen, inks, values.subarray(map * side * side, (map + 1) * side * side), side, ramp, x, y, size, size);
-    }
+    if (isFlat(l) && l < LAST) add(values, box.across, ramp, box, box.across * box.tile, box.height);
+    else for (let map = 0; map < maps; map++) add(values.subarray(map * side * side, (map + 1) * side * side), side, ramp, tileOf(box, map));
   }
+  paintGrids(pen, inks, grids);
   pen.fillStyle = inks.ink;
   pen.textAlign = "center";
   for (let digit = 0; digit < 10; digit++) { const { x, y, size } = tileOf(boxes[LAST], digit); pen.fillText(digit, x + size / 2, y + size + 15); }
@@ -251,6 +262,7 @@ export function paintOrigin(canvas, seen, at, inks) {
   const weights = { scale: largest(parts.flatMap((p) => (p.weights ? [largest(p.weights)] : []))), signed: true };
   const rows = Math.ceil(parts[0].window.length / columns);
   const title = (text, x, y, align = "left") => { pen.fillStyle = inks.muted; pen.textAlign = align; pen.fillText(text, x, y); };
+  if (origin.kind === "count" && !seen.bitmap) { title("The data set holds the counts, not the bitmap.", 1, 14); return; }
   const sign = (text, x, y) => { pen.fillStyle = inks.ink; pen.textAlign = "center"; pen.font = `600 15px${FONT.slice(4)}`; pen.fillText(text, x, y); pen.font = FONT; };
   if (parts.length === 1) {
     const [{ window, weights: w }] = parts, grids = [[origin.flat ? `all of ${SHOWN[source].name}` : "window", window, values]];
@@ -259,10 +271,11 @@ export function paintOrigin(canvas, seen, at, inks) {
       grids.push(["weights", w, weights], ["products", products, { scale: largest(products), signed: true }]);
     }
     const cell = Math.min((w ? (width - 76) / 3 : width - 4) / columns, (height - 26) / rows, 52), across = cell * columns;
+    const start = (i) => 1 + i * (across + 36);
+    paintGrids(pen, inks, grids.map(([, numbers, ramp], i) => ({ values: numbers, columns, ramp, x: start(i), y: 22, width: across, height: cell * rows })));
     grids.forEach(([name, numbers, ramp], i) => {
-      const x = 1 + i * (across + 36);
+      const x = start(i);
       title(name, x, 14);
-      paintGrid(pen, inks, numbers, columns, ramp, x, 22, across, cell * rows);
       paintNumbers(pen, inks, numbers, columns, ramp, x, 22, cell);
       if (origin.kind === "pool" && seen.net.pool === "max") {
         const most = numbers.indexOf(origin.value);
@@ -274,11 +287,14 @@ export function paintOrigin(canvas, seen, at, inks) {
   }
   const wide = width >= 520, many = parts.length > 6, across = many ? 4 : wide ? 3 : 2, roomX = width / across, roomY = height / Math.ceil(parts.length / across);
   const head = many && wide ? 0 : 16, foot = wide ? 0 : 18, side = Math.min((roomX - (wide ? 76 : 16)) / 2, roomY - head - foot - 6);
-  parts.forEach(({ map, window, weights: w, sum }, i) => {
-    const x = 1 + (i % across) * roomX, y = 1 + Math.floor(i / across) * roomY;
+  const corner = (i) => [1 + (i % across) * roomX, 1 + Math.floor(i / across) * roomY];
+  paintGrids(pen, inks, parts.flatMap(({ window, weights: w }, i) => {
+    const [x, y] = corner(i), box = { columns, y: y + head, width: side, height: side };
+    return [{ ...box, values: window, ramp: values, x }, { ...box, values: w, ramp: weights, x: x + side + 5 }];
+  }));
+  parts.forEach(({ map, sum }, i) => {
+    const [x, y] = corner(i);
     if (head) title(many ? `map ${map + 1}` : `${SHOWN[source].name}, map ${map + 1}`, x, y + 11);
-    paintGrid(pen, inks, window, columns, values, x, y + head, side, side);
-    paintGrid(pen, inks, w, columns, weights, x + side + 5, y + head, side, side);
     pen.fillStyle = inks.ink;
     pen.textAlign = "left";
     if (wide) pen.fillText(`→ ${short(sum)}`, x + 2 * side + 12, y + head + side / 2 + 4);
