@@ -14,7 +14,7 @@ def photo(name: str, *, size: tuple[int, int] | None = None) -> Tensor:
 
     | name       | picture                              | size      |
     |------------|--------------------------------------|-----------|
-    | `china`    | a temple in front of trees           | 427 × 640 |
+    | `china`    | a pagoda above a lake                | 427 × 640 |
     | `flower`   | a dahlia                             | 427 × 640 |
     | `portrait` | Rear Admiral Grace Hopper in uniform | 600 × 512 |
 
