@@ -170,6 +170,8 @@ function makeScene(setting, image, inks) {
   return { setting, input, z, white, limit, level, inputColour, mapColour, picture: raster(setting.H, W, inputColour), map: raster(setting.rows, columns, mapColour) };
 }
 
+const sameButPlace = (a, b) => JSON.stringify({ ...a, row: 0, column: 0 }) === JSON.stringify({ ...b, row: 0, column: 0 });
+
 // The patch under the kernel at an output cell: values, their colours and which of them are padding.
 function readPatch({ setting: { H, W, K, stride, padding, dilation, channels }, input, level }, { row, column }, inks) {
   const places = Array.from({ length: K * K }, (_, i) => [row * stride - padding + Math.floor(i / K) * dilation, column * stride - padding + (i % K) * dilation]);
@@ -332,9 +334,11 @@ function render({ model, el }) {
     legend.update(scene);
   }
   function update() {
+    const before = setting;
     setting = read();
     const image = images.find((p) => p.name === setting.image);
-    scene = makeScene(setting, image, inks);
+    if (scene && sameButPlace(before, setting)) scene.setting = setting;
+    else scene = makeScene(setting, image, inks);
     spot = setting.rows && setting.columns ? { row: setting.row, column: setting.column } : null;
     pictureMenu.set(setting.image);
     channelMenu.set(setting.channels);
@@ -372,7 +376,7 @@ function render({ model, el }) {
   for (const name of traits) model.on(`change:${name}`, onChange);
   inks = palette(el);
   update();
-  const offTheme = onTheme(() => { inks = palette(el); update(); });
+  const offTheme = onTheme(() => { inks = palette(el); scene = null; update(); });
   const resized = new ResizeObserver(() => paintSpot());
   resized.observe(input);
   return () => {
