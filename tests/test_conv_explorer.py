@@ -39,7 +39,7 @@ def packed(tensor):
 @pytest.mark.browser
 def test_conv2d_equals_torch(run_js):
     cases, expected = [], []
-    grid = itertools.product((1, 2, 3), (0, 1, 2), (1, 2), (1, 2), (1, 2, 3))
+    grid = itertools.product((1, 2, 3), (0, 2), (1, 2), (1, 2), (1, 3))
     for stride, padding, dilation, groups, K in grid:
         x, w = torch.randn(4, 7, 9, dtype=torch.float64), torch.randn(6, 4 // groups, K, K, dtype=torch.float64)
         bias = torch.randn(6, dtype=torch.float64) if stride != 2 else None
@@ -138,10 +138,6 @@ def test_five_wide_gaussian_and_sobel_are_the_binomial_ones():
 # --- the figure
 
 
-def settle(page):
-    page.wait_for_timeout(40)
-
-
 def line(page):
     return page.locator(".bk-conv-line").inner_text()
 
@@ -163,7 +159,6 @@ def test_the_product_sum_is_written_out(open_widget):
     assert page.locator(".bk-conv-size").inner_text() == "rows and columns: ⌊(6 + 2 · 0 − 1 · (3 − 1) − 1) / 1⌋ + 1 = 4"
     set_trait(page, "divisor", 4)
     set_trait(page, "bias", -2.5)
-    settle(page)
     assert line(page).endswith(") / 4 − 2.5 = 5")
 
 
@@ -184,7 +179,6 @@ def test_z_follows_every_option(open_widget):
         state = {**made.defaults, **change}
         for name, value in state.items():
             set_trait(page, name, value)
-        settle(page)
         w = torch.tensor(state["kernel"], dtype=torch.float64)
         w = w.reshape(1, 3, 5, 5) if len(w) == 75 else w.reshape(1, 1, 3, 3)
         x = torch.tensor(PHOTO if w.shape[1] == 3 else GREY[None], dtype=torch.float64)
@@ -227,11 +221,9 @@ def test_a_weight_can_be_edited_also_when_turned(open_widget):
     page = open_widget(widget(), width=740)
     field = page.get_by_label("weight in row 0, column 2")
     field.fill("2.5")
-    settle(page)
     assert trait(page, "kernel") == [-1, 0, 2.5, -1, 0, 1, -1, 0, 1]
-    assert page.get_by_label("Kernel", exact=True).input_value() == "own"
+    assert page.get_by_label("Kernel", exact=True).input_value() == ""
     page.get_by_label("turn the kernel").check()
-    settle(page)
     assert page.locator(".bk-conv-kernel input").evaluate_all("(all) => all.map((i) => +i.value)") == [
         *(1, 0, -1),
         *(1, 0, -1),
@@ -239,7 +231,6 @@ def test_a_weight_can_be_edited_also_when_turned(open_widget):
     ]
     field.fill("7")  # turned: the first weight of the last row
     field.fill("")
-    settle(page)
     assert trait(page, "kernel") == [-1, 0, 2.5, -1, 0, 1, 7, 0, 1]
 
 
@@ -251,25 +242,19 @@ def test_menus_choose_kernel_size_and_channels(open_widget):
         kernel.select_option(name)
         assert trait(page, "kernel") == w.ravel().tolist()
         assert trait(page, "divisor") == divisor
-        settle(page)
         assert kernel.input_value() == name
     size.select_option("5")
     assert trait(page, "kernel") == KERNELS[5]["Laplacian"][0].ravel().tolist()
-    settle(page)
     page.get_by_label("Channels").select_option("3")
-    settle(page)
     assert trait(page, "kernel") == KERNELS[5]["Laplacian"][0].ravel().tolist() * 3
     assert kernel.input_value() == "Laplacian"
     assert page.locator(".bk-conv-slice").count() == 3
     page.get_by_label("blue", exact=False).first.fill("4")
-    settle(page)
     assert trait(page, "kernel")[50] == 4
-    assert kernel.input_value() == "own"
+    assert kernel.input_value() == ""
     size.select_option("3")
     assert len(trait(page, "kernel")) == 27
-    settle(page)
     page.get_by_label("Picture", exact=True).select_option("grid")
-    settle(page)
     assert page.locator(".bk-conv-slice").count() == 1
     assert not page.get_by_label("Channels").is_visible()
 
@@ -279,7 +264,6 @@ def test_other_strides_and_paddings_look_at_the_same_pixels(open_widget):
     page = open_widget(widget(row=6, column=4), width=740)
     for label, value, expected in (("Stride S", 2, (3, 2)), ("Padding pad", 2, (4, 3)), ("Stride S", 1, (8, 6))):
         page.get_by_role("slider", name=label).fill(str(value))
-        settle(page)
         assert (trait(page, "row"), trait(page, "column")) == expected
 
 
@@ -294,19 +278,17 @@ def test_a_window_without_a_place_is_said(open_widget):
     page.keyboard.press("ArrowUp")
     page.locator("canvas.bk-conv-input").hover()
     page.get_by_role("slider", name="Padding pad").fill("1")
-    settle(page)
     assert line(page).startswith("z[")
 
 
 @pytest.mark.browser
 def test_step_back_and_play_walk_row_by_row(open_widget):
-    page = open_widget(widget(image="grid", row=0, column=3), width=740)
+    page = open_widget(widget(image="grid", stride=2, padding=1, row=0, column=2), width=740)
     page.get_by_role("button", name="Step").click()
     assert (trait(page, "row"), trait(page, "column")) == (1, 0)
     page.get_by_role("button", name="Back").click()
     page.get_by_role("button", name="Back").click()
-    assert (trait(page, "row"), trait(page, "column")) == (0, 2)
-    settle(page)
+    assert (trait(page, "row"), trait(page, "column")) == (0, 1)
     pixels = "document.querySelector('canvas.bk-conv-output').toDataURL()"
     whole = page.evaluate(pixels)
     play = page.locator(".bk-conv-play")
@@ -319,8 +301,8 @@ def test_step_back_and_play_walk_row_by_row(open_widget):
     assert page.evaluate(pixels) != whole  # the rest is not computed yet
     play.click()
     page.wait_for_function("document.querySelector('.bk-conv-play').textContent === 'Play'", timeout=15_000)
-    assert (trait(page, "row"), trait(page, "column")) == (3, 3)
-    assert page.get_by_text("Done: 16 sums of 9 products each.").is_visible()
+    assert (trait(page, "row"), trait(page, "column")) == (2, 2)
+    assert page.get_by_text("Done: 9 sums of 9 products each.").is_visible()
 
 
 @pytest.mark.browser
@@ -331,7 +313,6 @@ def test_views_differ_and_the_legend_says_how(open_widget):
     assert [number(t) for t in legend.locator("span").all_inner_texts()] == [-most, 0, most]
     before = page.evaluate("document.querySelector('canvas.bk-conv-output').toDataURL()")
     page.get_by_label("Output", exact=True).select_option("clipped")
-    settle(page)
     assert legend.locator("span").last.inner_text() == f"{PHOTO.max()} and more"
     assert page.evaluate("document.querySelector('canvas.bk-conv-output').toDataURL()") != before
 
@@ -344,11 +325,9 @@ def test_presets_and_reset(open_widget):
     assert len(names) == 8
     for name in names:
         picker.select_option(label=name)
-        settle(page)
         assert page.locator(".bk-toolbar .bk-status").inner_text() != "", name
         assert line(page).startswith("z["), name
     page.get_by_role("button", name="Reset").click()
-    settle(page)
     kept = widget()
     assert {n: trait(page, n) for n in kept.linked} == kept.defaults
 

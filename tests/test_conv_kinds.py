@@ -170,10 +170,6 @@ def test_the_mixture_is_a_one_by_one_convolution(run_js):
 # --- the figure
 
 
-def settle(page):
-    page.wait_for_timeout(40)
-
-
 def text(page, name):
     return page.locator(f".bk-kinds-{name}").inner_text()
 
@@ -187,17 +183,13 @@ def test_the_kinds_say_sizes_and_partners(open_widget):
     assert "span 5 × 5 pixels" in text(page, "told")
     assert "⌊(7 + 2 · 0 − 2 · (3 − 1) − 1) / 1⌋ + 1 = 3" in text(page, "rule")
     page.get_by_role("radio", name="Strided").check()
-    settle(page)
     assert "rows 4, 5 and 6, columns 2, 3 and 4" in text(page, "told")
     page.get_by_role("radio", name="Transposed").check()
-    settle(page)
     assert "uneven, since the kernel's 3 is not divisible by the stride 2" in text(page, "told")
     assert text(page, "rule").startswith("Rows and columns of the output: (7 − 1) · 2 − 2 · 0 + (3 − 1) + 0 + 1 = 15.")
     page.get_by_role("slider", name="Kernel K").fill("4")
-    settle(page)
     assert "every output sums 4 products: even" in text(page, "told")
     page.get_by_label("Enlarge by").select_option("resize")
-    settle(page)
     assert "every output sums 16 products: even" in text(page, "told")
     assert "7 · 2 + 2 · 0 − 4 + 1 = 11" in text(page, "rule")
 
@@ -235,11 +227,9 @@ def test_arrow_keys_walk_in_the_focused_grid(open_widget):
     page.locator(".bk-kinds-output").focus()
     for _ in range(4):
         page.keyboard.press("ArrowRight")
-        settle(page)
     assert [trait(page, name) for name in ("side", "row", "column")] == ["output", 1, 2]
     page.locator(".bk-kinds-input").focus()
     page.keyboard.press("ArrowDown")
-    settle(page)
     assert [trait(page, name) for name in ("side", "row", "column")] == ["input", 1, 0]
     page.keyboard.press("a")
     assert trait(page, "row") == 1
@@ -263,7 +253,6 @@ def test_the_separable_layer_is_priced_beside_the_dense_one(open_widget):
     assert cells == [["73,728", "57,802,752"], ["576", "451,584"], ["8,192", "6,422,528"], ["8,768", "6,874,112"]]
     assert text(page, "wiring .bk-kinds-ratio").endswith("1/128 + 1/9 = 0.1189")
     page.get_by_role("slider", name="Output channels").fill("0")
-    settle(page)
     assert trait(page, "out_channels") == 1
     assert text(page, "wiring .bk-kinds-ratio").endswith("1/1 + 1/9 = 1.1111")  # dearer than the dense layer
     assert not page.get_by_role("slider", name="Chosen output").is_visible()
@@ -276,14 +265,12 @@ def test_a_channel_can_be_chosen_by_click_and_by_slider(open_widget):
     strong = page.locator(".bk-kinds-wiring svg").last.locator(".bk-kinds-wire-strong")
     before = strong.first.get_attribute("y1")
     page.locator(".bk-kinds-wiring svg").last.locator(".bk-kinds-out").nth(5).click()
-    settle(page)
     assert trait(page, "channel") == 5
     assert strong.first.get_attribute("y1") != before
     page.get_by_role("slider", name="Chosen output").fill("7")
     assert trait(page, "channel") == 7
     groups = page.get_by_role("slider", name="Groups G")
     groups.fill("6")
-    settle(page)
     assert trait(page, "groups") == 64
     assert "1/G = 0.0156" in page.locator(".bk-kinds-wiring").inner_text()
 
@@ -295,14 +282,11 @@ def test_one_pixel_times_the_matrix(open_widget):
     assert text(page, "rule") == "Weights: 4 · 4 = 16; a 3 × 3 kernel between the same channels has 144."
     box = page.locator(".bk-kinds-output-maps").bounding_box()
     page.mouse.click(box["x"] + 8, box["y"] + box["height"] - 8)  # last row, first column, third map
-    settle(page)
     assert [trait(page, name) for name in ("channel", "row", "column")] == [2, 4, 0]
     page.locator(".bk-kinds-input-maps").focus()
     page.keyboard.press("ArrowUp")
-    settle(page)
     assert trait(page, "row") == 3
     page.get_by_role("slider", name="Input channels").fill("1")
-    settle(page)
     assert trait(page, "in_channels") == 2
     assert text(page, "ratio >> visible=true").count("·") == 2
 
@@ -316,14 +300,11 @@ def test_controls_that_a_kind_does_not_use_are_hidden(open_widget):
 
     assert visible() == {"Input rows", "Kernel K", "Dilation D", "Padding pad"}
     set_trait(page, "kernel_size", 1)
-    settle(page)
     assert visible() == {"Input rows", "Kernel K", "Dilation D"}
     set_trait(page, "kind", "transposed")
     set_trait(page, "stride", 1)
-    settle(page)
     assert visible() == {"Enlarge by", "Input rows", "Kernel K", "Stride S"}
     set_trait(page, "kind", "pointwise")
-    settle(page)
     assert visible() == {"Input channels", "Output channels", "Chosen output"}
 
 
@@ -334,12 +315,10 @@ def test_presets_and_reset(open_widget):
     seen = set()
     for name in picker.locator("option").all_inner_texts()[1:]:
         picker.select_option(label=name)
-        settle(page)
         assert page.locator(".bk-toolbar .bk-status").inner_text() != "", name
         seen.add(trait(page, "kind"))
     assert seen == set(KINDS)
     page.get_by_role("button", name="Reset").click()
-    settle(page)
     assert {n: trait(page, n) for n in ConvKinds.linked} == ConvKinds().defaults
     assert page.get_by_role("radio", name="Dilated").is_checked()
 
@@ -362,8 +341,9 @@ def test_a_closed_figure_listens_to_nothing(open_widget):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("kind", ["strided", "separable", "pointwise"])
-@pytest.mark.parametrize(("dark", "width"), [(False, 740), (True, 374)])
+@pytest.mark.parametrize(
+    ("kind", "dark", "width"), [("strided", False, 740), ("separable", True, 374), ("pointwise", True, 740)]
+)
 def test_kinds_are_accessible_and_fit(open_widget, kind, dark, width):
     page = open_widget(ConvKinds(kind=kind), width=width, dark=dark)
     page.set_viewport_size({"width": width + 16, "height": 900})
@@ -377,7 +357,6 @@ def test_a_change_of_theme_repaints(open_widget):
     pixels = "document.querySelector('.bk-kinds-output').toDataURL()"
     before = page.evaluate(pixels)
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    settle(page)
     assert page.evaluate(pixels) != before
 
 

@@ -6,7 +6,7 @@ import { diverging, makeSum } from "./conv_explorer_sum.js";
 
 const SHAPES = { 9: [1, 3], 25: [1, 5], 27: [3, 3], 75: [3, 5] };       // number of weights -> channels, K
 const VIEWS = [["signed", "signed"], ["clipped", "clipped"]];
-const MOST = 999, OWN = "own";
+const MOST = 999, OWN = "";
 
 // ---- the setting ------------------------------------------------------------------------------------------------
 
@@ -266,9 +266,9 @@ function render({ model, el }) {
   const channelMenu = select({ label: "Channels", value: setting.channels, options: [[1, "1: grey"], [3, "3: colour"]],
     onchange: (v) => put({ kernel: +v === 3 ? repeat(setting.kernel, 3) : setting.kernel.slice(0, setting.K ** 2) }) });
   const kernelNames = kernels.filter((k) => k.size === 3).map((k) => k.name);
-  const kernelMenu = select({ label: "Kernel", value: OWN, options: [...kernelNames.map((n) => [n, n]), [OWN, "your own"]],
+  const kernelMenu = select({ label: "Kernel", value: OWN, options: [[OWN, "your own"], ...kernelNames.map((n) => [n, n])],
     onchange: (name) => useKernel(name, setting.K) });
-  kernelMenu.input.lastChild.disabled = true;
+  kernelMenu.input.firstChild.disabled = true;                  // it shows when the weights were edited
   const sizeMenu = select({ label: "Size", value: setting.K, options: [[3, "3 × 3"], [5, "5 × 5"]], onchange: (v) => {
     const name = nameOf(setting, kernels);
     if (name === OWN) put({ kernel: resizeKernel(setting.kernel, setting.K, +v) });
@@ -338,7 +338,7 @@ function render({ model, el }) {
     setting = read();
     const image = images.find((p) => p.name === setting.image);
     if (scene && sameButPlace(before, setting)) scene.setting = setting;
-    else scene = makeScene(setting, image, inks);
+    else { scene = makeScene(setting, image, inks); playing = null; }
     spot = setting.rows && setting.columns ? { row: setting.row, column: setting.column } : null;
     pictureMenu.set(setting.image);
     channelMenu.set(setting.channels);
