@@ -378,7 +378,7 @@ def draw_by_mouse(page, lines):
     page.locator(".bk-draw-digit-paper").scroll_into_view_if_needed()
     box = page.locator(".bk-draw-digit-paper").bounding_box()
     for line in lines:
-        spots = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in line]
+        spots = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in [*line[:-1:4], line[-1]]]
         page.mouse.move(*spots[0])
         page.mouse.down()
         for spot in spots[1:]:
@@ -549,7 +549,7 @@ def test_pointing_shows_where_a_value_comes_from_and_a_click_keeps_it(figure):
     kept, start = where.inner_text(), place(page)
     assert kept == "C3, map 4, row 5, column 5"
     seen = {kept: pixels(page, "origin")}
-    spots = [(0.96, 60), *((0.5, y) for y in range(10, int(box["height"]), 12))]
+    spots = [(0.96, 60), *((0.5, y) for y in range(10, int(box["height"]), 18))]
     for x, y in spots:
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y)
         settle(page)
@@ -560,7 +560,7 @@ def test_pointing_shows_where_a_value_comes_from_and_a_click_keeps_it(figure):
     page.mouse.move(box["x"] + 5, box["y"] + 0.5 * box["height"])
     settle(page)
     assert where.inner_text() == kept
-    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 160)
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 150)
     settle(page)
     layer, unit, row, column = place(page)
     assert layer == "C1"

@@ -26,6 +26,7 @@ const toPlace = ({ layer, unit, row, column }) => ({ layer: SHOWN.findIndex(({ n
 // ---- words ----------------------------------------------------------------------------------------------------------
 
 const percent = (p) => `${short(100 * p, p < 0.0995 ? 1 : 0)} %`;
+const about = (p) => (p >= 0.9995 ? "> 99.9 %" : p < 0.0005 ? "< 0.1 %" : percent(p));      // a softmax is never 0 or 1
 
 function nameOf(at) {
   const { name, maps } = SHOWN[at.layer];
@@ -51,7 +52,7 @@ function sourceOf({ kind, parts, size, flat }, at) {
   const below = at.layer ? SHOWN[at.layer - 1].name : "the bitmap";
   if (kind === "count") return "one block of 4 × 4 pixels of the bitmap";
   if (flat) return `all ${parts[0].window.length} values of ${below}`;
-  return parts.length > 1 ? `${parts.length} windows of ${size} × ${size} in ${below} (values · weights → sum)` : `a window of ${size} × ${size} in ${below}`;
+  return parts.length > 1 ? `${parts.length} windows in ${below}: values · weights → sum` : `a window of ${size} × ${size} in ${below}`;
 }
 
 // ---- the paper ------------------------------------------------------------------------------------------------------
@@ -70,7 +71,7 @@ function makePaper(use) {
   const grid = s("path", { class: "bk-draw-digit-guides", d: "M50 2V98M2 50H98" });
   const svg = s("svg", { viewBox: "0 0 100 100", "aria-hidden": "true" }, grid, squares, ink, hint, cursor), help = uid("paper");
   const el = h("div", { class: "bk-draw-digit-paper", tabindex: 0, role: "application", "aria-describedby": help }, svg);
-  const note = h("p", { class: "bk-draw-digit-small bk-draw-digit-keys", id: help, text: "By keyboard: arrow keys move the pen, Space puts it down and lifts it, Backspace takes the last line away." });
+  const note = h("p", { class: "bk-draw-digit-small bk-draw-digit-keys", id: help, text: "Keyboard: arrow keys move the pen, Space puts it down or lifts it, Backspace undoes a line." });
   const paper = { el, note, line: null, draw };
   let at = [0.5, 0.5], shown = false, pointer = null;
 
@@ -157,7 +158,7 @@ function makeAnswer() {
       const order = Array.from(probabilities, (_, i) => i).sort((a, b) => probabilities[b] - probabilities[a]), [best, next] = order;
       digit.textContent = empty ? "?" : best;
       const lines = empty ? ["an empty paper:", "only the biases speak"]
-        : [`probability ${percent(probabilities[best])}`, `next: ${next}, ${percent(probabilities[next])}`];
+        : [`probability ${about(probabilities[best])}`, `next: ${next}, ${about(probabilities[next])}`];
       words.replaceChildren(...lines.map((text) => h("span", { text })));
       if (truth !== null) words.append(h("span", { class: truth === best ? "bk-draw-digit-right" : "bk-draw-digit-wrong", text: truth === best ? `✓ the label says ${truth}` : `✗ the label says ${truth}` }));
       rows.forEach(({ bar, share, el }, i) => {
@@ -166,7 +167,7 @@ function makeAnswer() {
         el.classList.toggle("bk-draw-digit-best", i === best && !empty);
       });
       bars.setAttribute("aria-label", `Probabilities: ${order.slice(0, 3).map((i) => `${i} ${percent(probabilities[i])}`).join(", ")}, the other digits less.`);
-      return empty ? "The paper is empty." : `Read as ${best} (${percent(probabilities[best])}), then ${next} (${percent(probabilities[next])}).`;
+      return empty ? "The paper is empty." : `Read as ${best} (${about(probabilities[best])}), next ${next} (${about(probabilities[next])}).`;
     },
   };
 }
@@ -199,9 +200,11 @@ const LEGEND = [["above", "above 0"], ["below", "below 0"], ["window", "window"]
 function makeStage(use) {
   const canvas = h("canvas", { class: "bk-draw-digit-layers", tabindex: 0, role: "application" });
   const at = (e) => { const r = canvas.getBoundingClientRect(); return valueAt(use.layout(), e.clientX - r.left, e.clientY - r.top); };
-  canvas.addEventListener("pointermove", (e) => { if (e.pointerType === "mouse") { const place = at(e); canvas.style.cursor = place ? "pointer" : ""; use.peek(place); } });
-  canvas.addEventListener("pointerleave", () => use.peek(null));
-  canvas.addEventListener("click", (e) => { const place = at(e); if (place) use.pin(place); });
+  let hovered = null;                                          // finer than the whole pixels that a click tells
+  const hover = (place) => { hovered = place; canvas.style.cursor = place ? "pointer" : ""; use.peek(place); };
+  canvas.addEventListener("pointermove", (e) => { if (e.pointerType === "mouse") hover(at(e)); });
+  canvas.addEventListener("pointerleave", () => hover(null));
+  canvas.addEventListener("click", (e) => { const place = hovered ?? at(e); if (place) use.pin(place); });
   canvas.addEventListener("keydown", (e) => {
     const now = use.pinned(), { side } = SHOWN[now.layer], [across, down] = KEYS[e.key] ?? [0, 0], turn = { PageUp: -1, PageDown: 1 }[e.key] ?? 0;
     if (!KEYS[e.key] || e.key === "Home" || e.key === "End") return;
@@ -266,9 +269,9 @@ function render({ model, el }) {
       paintOrigin(origin, seen, at, inks);
     }
     where.textContent = nameOf(at);
-    from.textContent = `comes from ${sourceOf(told, at)}`;
+    from.textContent = `reads ${sourceOf(told, at)}`;
     formula.textContent = formulaOf(net, told, at);
-    origin.setAttribute("aria-label", `${nameOf(at)} comes from ${sourceOf(told, at)}. ${formula.textContent}`);
+    origin.setAttribute("aria-label", `${nameOf(at)} reads ${sourceOf(told, at)}. ${formula.textContent}`);
     stage.setAttribute("aria-label", `All layers of the network, from the bitmap to the ten outputs. Pointed at: ${nameOf(at)}.`);
   }
   function show() { compute(); paint(); }
@@ -312,7 +315,7 @@ function render({ model, el }) {
       h("div", { class: "bk-draw-digit-left" }, paper.el, h("div", { class: "bk-draw-digit-tools" }, undo, wipe, example.el)),
       answer.el),
     paper.note, news,
-    h("div", {}, stage, stageHelp, legend, h("div", { class: "bk-draw-digit-from" }, picker.el, h("p", { class: "bk-draw-digit-title" }, where, " ", from), origin, formula)));
+    h("div", {}, stage, legend), h("div", { class: "bk-draw-digit-from" }, picker.el, h("p", { class: "bk-draw-digit-title" }, where, " ", from), origin, formula), stageHelp);
   inks = readInks(el);
   controls();
   show();

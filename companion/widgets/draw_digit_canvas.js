@@ -87,11 +87,11 @@ function rampOf({ net }, l) {
 
 // Where everything lies for a width: on a phone names stand above their layers, elsewhere to the left.
 export function arrange(width) {
-  const wide = width >= 520, left = wide ? 92 : 1, head = wide ? 0 : 18, room = width - left - 1, gap = wide ? 20 : 10;
-  const pictures = wide ? 100 : Math.min(80, 0.25 * width), many = wide ? 16 : 8;
+  const wide = width >= 520, left = wide ? 92 : 1, head = wide ? 0 : 18, room = width - left - 1, gap = wide ? 17 : 10;
+  const pictures = wide ? 88 : Math.min(80, 0.25 * width), many = wide ? 16 : 8;
   const rows = [
-    { at: 2, across: 6, tile: Math.min(80, room / 6 - 6) }, { at: 3, across: 6, tile: Math.min(50, room / 6 - 10) },
-    { at: 4, across: many, tile: Math.min(37, room / many - 4) }, { at: 5, across: many, tile: Math.min(27, room / many - 8) },
+    { at: 2, across: 6, tile: Math.min(70, room / 6 - 6) }, { at: 3, across: 6, tile: Math.min(42, room / 6 - 10) },
+    { at: 4, across: many, tile: Math.min(37, room / many - 4) }, { at: 5, across: many, tile: Math.min(25, room / many - 8) },
     { at: 6, across: wide ? 60 : 30 }, { at: 7, across: wide ? 42 : 28 }, { at: LAST, across: 10, tile: Math.min(30, room / 10 - 4) }];
   const apart = (width - 2 - pictures) / 2, picture = (i) => ({ x: 1 + i * apart, y: 20, pitch: 0, tile: pictures, across: 1, height: pictures });
   const bitmap = { x: 1, y: 20, size: pictures }, boxes = [picture(1), picture(2)];
@@ -239,7 +239,7 @@ export function explain(seen, at) {
   return { kind: "enlarge", top: y.low, left: x.low, size: 2, columns: 2, parts: [{ map: 0, window, weights, sum: value }], value };
 }
 
-export const originHeight = (width) => (width >= 520 ? 204 : 272);
+export const originHeight = (width) => (width >= 520 ? 186 : 272);
 
 // Numbers in the cells where they fit, each in the colour that stands out better.
 const brightness = (pixel) => 0.2126 * ((pixel & 255) / 255) ** 2.2 + 0.7152 * (((pixel >> 8) & 255) / 255) ** 2.2 + 0.0722 * (((pixel >> 16) & 255) / 255) ** 2.2 + 0.05;
