@@ -1,4 +1,5 @@
 import copy
+import functools
 import io
 import itertools
 
@@ -6,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from tqdm import tqdm
 
 from companion.trainer import History, Trainer
 
@@ -281,7 +283,7 @@ def test_a_generator_can_be_read_only_once():
 
 def bar_of(monkeypatch, data, **options):
     drawn = io.StringIO()
-    monkeypatch.setattr("sys.stderr", drawn)
+    monkeypatch.setattr("companion.trainer.tqdm", functools.partial(tqdm, disable=False, file=drawn))
     model = network()
     t = Trainer(model, torch.optim.SGD(model.parameters(), lr=0.1), **options)
     t.fit(data, epochs=2, batch_size=8, held_out=problem())
@@ -289,10 +291,17 @@ def bar_of(monkeypatch, data, **options):
 
 
 def test_progress_bar(monkeypatch):
-    monkeypatch.delenv("TQDM_DISABLE", raising=False)
     x, y = problem()
     assert "6/6" in (bar := bar_of(monkeypatch, (x, y)))  # 3 steps an epoch
     assert "held_out_accuracy=" in bar
     assert "2/2" in bar_of(monkeypatch, [(x, y)])
     assert "4step" in bar_of(monkeypatch, Batches(x, y, 12, 0))  # their number is not known before
     assert bar_of(monkeypatch, (x, y), progress=False) == ""
+
+
+def test_the_environment_may_silence_bars(monkeypatch):
+    asked = []
+    monkeypatch.setattr("companion.trainer.tqdm", lambda **options: asked.append(options) or tqdm(disable=True))
+    trainer_with_bar = Trainer(model := network(), torch.optim.SGD(model.parameters(), lr=0.1))
+    trainer_with_bar.fit(problem(), epochs=1)
+    assert "disable" not in asked[0]  # given, it would overrule TQDM_DISABLE
