@@ -69,16 +69,16 @@ class Summary:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        def row(cells: tuple[str, ...], tag: str, fills: tuple[float, float] = (0, 0)) -> str:
+        def row(cells: tuple[str, ...], tag: str = "td", fills: tuple[float, float] = (0, 0), weight: str = "") -> str:
             made = []
             for i, cell in enumerate(cells):
-                style = "text-align:left" if i < 3 else "text-align:right;font-variant-numeric:tabular-nums"
-                if i in (4, 6) and cell and tag == "td":
-                    style += f";{_bar(fills[i // 6])}"
-                made.append(f'<{tag} style="{style};white-space:nowrap">{escape(cell)}</{tag}>')
+                style = f"padding:.15em .6em;white-space:nowrap;text-align:{'left' if i < 3 else 'right'}{weight}"
+                if i in (4, 6):
+                    style += ";min-width:4.5em" + (f";{_bar(fills[i // 6])}" if cell and tag == "td" else "")
+                made.append(f'<{tag} style="{style};font-variant-numeric:tabular-nums">{escape(cell)}</{tag}>')
             return f"<tr>{''.join(made)}</tr>"
 
-        body = "".join(row(self._cells(cost), "td", self.share(cost)) for cost in self.rows)
+        body = "".join(row(self._cells(cost), fills=self.share(cost)) for cost in self.rows)
         note = f"<p>{escape(self._frozen())}</p>" if self._frozen() else ""
         return (
             '<div class="bk-summary" style="overflow-x:auto" tabindex="0" role="region" '
