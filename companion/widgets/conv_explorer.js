@@ -87,8 +87,11 @@ function makePresets(model) {
 
 // ---- drawings ---------------------------------------------------------------------------------------------------
 
-// Where a grid of rows × columns cells lies in the middle of a canvas whose cells have side `cell`.
-const layout = (width, cell, rows, columns) => ({ cell, rows, columns, x: (width - columns * cell) / 2, y: (width - rows * cell) / 2 });
+// Where a grid of rows × columns cells lies in the middle of a canvas that would just hold the padded input.
+function layout({ width, height }, { H, W, padding }, rows, columns) {
+  const cell = Math.min(width / (W + 2 * padding), height / (H + 2 * padding));
+  return { cell, rows, columns, x: (width - columns * cell) / 2, y: (height - rows * cell) / 2 };
+}
 
 function paintCells(pen, { x, y, cell, rows, columns }, picture, numbers, colourAt, inks) {
   pen.drawImage(picture, x, y, columns * cell, rows * cell);
@@ -113,8 +116,8 @@ function paintCells(pen, { x, y, cell, rows, columns }, picture, numbers, colour
 }
 
 function paintInput(canvas, scene, spot, inks) {
-  const { pen, width } = sharpPen(canvas), { H, W, padding, K, stride, dilation } = scene.setting;
-  const cell = width / (Math.max(H, W) + 2 * padding), place = layout(width, cell, H, W);
+  const sheet = sharpPen(canvas), { pen } = sheet, { H, W, padding, K, stride, dilation } = scene.setting;
+  const place = layout(sheet, scene.setting, H, W), { cell } = place;
   if (padding) {
     pen.fillStyle = css(inks.panel);
     pen.fillRect(place.x - padding * cell, place.y - padding * cell, (W + 2 * padding) * cell, (H + 2 * padding) * cell);
@@ -143,8 +146,7 @@ function paintInput(canvas, scene, spot, inks) {
 
 // At the scale of the input, so that the output is seen to shrink; `upTo` hides what is not computed yet.
 function paintOutput(canvas, scene, spot, upTo, inks) {
-  const { pen, width } = sharpPen(canvas), { H, W, padding, rows, columns } = scene.setting;
-  const place = layout(width, width / (Math.max(H, W) + 2 * padding), rows, columns);
+  const sheet = sharpPen(canvas), { pen } = sheet, { rows, columns } = scene.setting, place = layout(sheet, scene.setting, rows, columns);
   if (!rows || !columns) return place;
   paintCells(pen, place, scene.map, [...scene.z.data], scene.mapColour, inks);
   if (upTo !== null) {
@@ -349,6 +351,7 @@ function render({ model, el }) {
     for (const [name, control] of Object.entries(sliders)) control.set(setting[name]);
     divisor.set(setting.divisor);
     bias.set(setting.bias);
+    for (const canvas of [input, output]) canvas.style.aspectRatio = `${setting.W} / ${setting.H}`;
     describe();
     paintSpot();
   }
