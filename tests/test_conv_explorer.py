@@ -70,7 +70,7 @@ def test_the_flipped_kernel_is_scipys_convolution(run_js, flip):
     x, w = RNG.normal(size=(6, 7)), RNG.normal(size=(3, 3))
     setting = {"kernel": w.ravel().tolist(), "channels": 1, "K": 3, "divisor": 4.0, "bias": 0.5, "flip": flip}
     setting |= {"stride": 1, "padding": 0, "dilation": 1}
-    z = run_js(bundle("conv_explorer"), CONVOLVE, [packed(torch.tensor(x)[None]), setting])
+    z = run_js(bundle("conv_explorer_scene"), CONVOLVE, [packed(torch.tensor(x)[None]), setting])
     want = convolve2d(x, w if flip else w[::-1, ::-1], mode="valid") / 4 + 0.5
     np.testing.assert_allclose(np.reshape(z["data"], z["shape"][1:]), want, atol=1e-9)
 
@@ -81,7 +81,7 @@ def test_slices_add_up_and_turn_one_by_one(run_js):
     setting = {"kernel": w.ravel().tolist(), "channels": 3, "K": 5, "divisor": 1.0, "bias": 0.0, "flip": True}
     setting |= {"stride": 2, "padding": 4, "dilation": 2}
     x = torch.tensor(PHOTO, dtype=torch.float64)
-    z = run_js(bundle("conv_explorer"), CONVOLVE, [packed(x), setting])
+    z = run_js(bundle("conv_explorer_scene"), CONVOLVE, [packed(x), setting])
     turned = torch.tensor(w[:, ::-1, ::-1].copy())
     want = F.conv2d(x[None], turned[None], stride=2, padding=4, dilation=2)[0]
     np.testing.assert_allclose(z["data"], want.flatten(), atol=1e-9)
