@@ -279,6 +279,17 @@ def test_shapes_and_gradients(model, shape):
 
 
 @pytest.mark.parametrize("model", [LeNet5, LeNet5Original])
+def test_a_slice_is_a_plain_sequential_with_the_same_layers(model):
+    model, x = model(), torch.randn(2, 1, 32, 32)
+    head, tail = model[:3], model[3:]
+    assert type(head) is nn.Sequential
+    assert [name for name, _ in head.named_children()][::2] == ["c1", "s2"]
+    torch.testing.assert_close(tail(head(x)), model(x))
+    assert head[0] is model[0] is model.c1
+    assert head(torch.zeros(1, 1, 40, 36)).shape == (1, 6, 18, 16)  # any size, as convolutions go
+
+
+@pytest.mark.parametrize("model", [LeNet5, LeNet5Original])
 def test_wrong_input(model):
     for shape in [(1, 1, 28, 28), (1, 3, 32, 32), (1, 32, 32), (1, 1, 32, 31)]:
         with pytest.raises(ValueError, match=r"x must be of shape \(B, 1, 32, 32\), got \("):

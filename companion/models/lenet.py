@@ -8,7 +8,7 @@ Proceedings of the IEEE 86(11), section II.B and appendix A.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -163,7 +163,7 @@ class EuclideanRbf(nn.Module):
 
 
 class _LeNet5(nn.Sequential):
-    """Named layers in a row behind a check of the input's shape."""
+    """Named layers in a row behind a check of the input's shape; a slice of it is a plain `nn.Sequential`."""
 
     def __init__(self, in_channels: int, **layers: nn.Module) -> None:
         super().__init__(OrderedDict(layers))
@@ -175,6 +175,12 @@ class _LeNet5(nn.Sequential):
             raise ValueError(f"x must be of shape (B, {self.in_channels}, 32, 32), got {tuple(x.shape)}")
         scores: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return scores
+
+    def __getitem__(self, index: slice | int) -> Any:
+        """Return the layers of a slice, or one layer."""
+        if isinstance(index, slice):
+            return nn.Sequential(OrderedDict(list(self.named_children())[index]))
+        return super().__getitem__(index)
 
 
 class LeNet5Original(_LeNet5):
