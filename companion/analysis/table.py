@@ -86,7 +86,7 @@ class Summary:
             '<table style="background:none;color:inherit;border-collapse:collapse">'
             f'<caption style="text-align:left;caption-side:top;color:inherit">{escape(self._title())}</caption>'
             f"<thead>{row(_HEAD, 'th')}</thead><tbody>{body}</tbody>"
-            f"<tfoot>{row(self._total(), 'th')}</tfoot></table>{note}</div>"
+            f"<tfoot>{row(self._total(), weight=';font-weight:600')}</tfoot></table>{note}</div>"
         )
 
 
