@@ -521,6 +521,9 @@ def test_a_digit_can_be_drawn_with_the_keyboard(figure):
     page.locator(".bk-draw-digit-layers").focus()  # leaving the paper lifts the pen
     assert trait(page, "drawing").count(".") == 1
     page.locator(".bk-draw-digit-paper").focus()
+    for key in ("Space", "ArrowUp", "Backspace"):  # drops the line that is being drawn
+        page.keyboard.press(key)
+    assert trait(page, "drawing").count(".") == 1
     page.keyboard.press("Backspace")
     assert trait(page, "drawing").count(".") == 0
     page.keyboard.press("Delete")

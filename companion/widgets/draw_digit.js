@@ -133,7 +133,7 @@ function makePaper(use) {
     } else if (e.key === " " || e.key === "Enter") {
       shown = true;
       if (paper.line) { end(); use.say("Pen lifted."); } else if (begin([...at])) { use.say("Pen down."); use.changed(); }
-    } else if (e.key === "Backspace") { paper.line = null; use.undo(); }
+    } else if (e.key === "Backspace") { if (paper.line) { paper.line = null; use.changed(); } else use.undo(); }
     else if (e.key === "Delete") { paper.line = null; use.clear(); }
     else return;
     e.preventDefault();
@@ -229,11 +229,11 @@ function render({ model, el }) {
   const paper = makePaper({
     lines: () => lines, changed: () => soon(), say,
     finish: (line) => { setAll(model, { drawing: encodeDrawing([...lines, line]), example: OWN }); },
-    undo: () => { setAll(model, { drawing: encodeDrawing(lines.slice(0, -1)), example: OWN }); },
-    clear,
+    undo: takeBack, clear,
   });
+  function takeBack() { setAll(model, { drawing: encodeDrawing(lines.slice(0, -1)), example: OWN }); }
   function clear() { paper.line = null; setAll(model, { drawing: "", example: OWN }); }
-  const undo = button("Undo", () => { paper.line = null; setAll(model, { drawing: encodeDrawing(lines.slice(0, -1)), example: OWN }); });
+  const undo = button("Undo", takeBack);
   const wipe = button("Clear", clear);
   const example = select({
     label: "On the paper", value: OWN, options: [[OWN, "your drawing"], ...labels.map((digit, i) => [i, `held-out digit ${i + 1}: a ${digit}`])],
