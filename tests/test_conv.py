@@ -321,10 +321,9 @@ def test_positional_arguments_are_in_torchs_order():
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_depthwise_separable_is_torchs_two_layers(bias):
-    module = DepthwiseSeparableConv2d(4, 6, 3, stride=2, padding=1, bias=bias).double()
-    reference = nn.Sequential(
-        nn.Conv2d(4, 4, 3, stride=2, padding=1, groups=4, bias=bias), nn.Conv2d(4, 6, 1, bias=bias)
-    ).double()
+    options = {"stride": 2, "padding": 1, "dilation": 2, "bias": bias}
+    module = DepthwiseSeparableConv2d(4, 6, 3, **options).double()
+    reference = nn.Sequential(nn.Conv2d(4, 4, 3, groups=4, **options), nn.Conv2d(4, 6, 1, bias=bias)).double()
     reference.load_state_dict(dict(zip(reference.state_dict(), module.state_dict().values(), strict=True)))
     x = random(2, 4, 7, 7)
     torch.testing.assert_close(module(x), reference(x))
