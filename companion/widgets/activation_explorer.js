@@ -34,7 +34,7 @@ export function readExplorer(get) {
     parameter: range ? +within("parameter", range.min, range.max, range.start, 0.01).toFixed(2) : 0,
     point: +within("point", -EDGE, EDGE, 1, 0.05).toFixed(2),
     depth, width: WIDTHS.includes(get("width")) ? get("width") : 32,
-    gain: +within("gain", 0.1, 3, 0.58, 0.01).toFixed(2), layer: within("layer", 1, depth, Math.min(10, depth), 1),
+    gain: +within("gain", 0.1, 3, 0.8, 0.01).toFixed(2), layer: within("layer", 1, depth, Math.min(10, depth), 1),
     learning_rate: LEARNING_RATES.includes(get("learning_rate")) ? get("learning_rate") : 0.1,
     bias: +within("bias", -4, 2, 0, 0.25).toFixed(2), step: within("step", 0, STEPS, STEPS, 1), seed: within("seed", 1, 9999, 7, 1),
   };
@@ -77,11 +77,12 @@ function drawFunction(onmove) {
     }
     return d;
   };
+  const el = h("div", { class: "bk-activation-pointable" });
   return {
-    el: h("div", { class: "bk-activation-pointable" }, views.map((v) => v.svg)),
+    el,
     update({ row, parameter, point }, values) {
       const view = views[row.bounded ? 1 : 0], { X, Y, y } = view;
-      views.forEach((v) => { v.svg.style.display = v === view ? "" : "none"; });
+      if (el.firstChild !== view.svg) el.replaceChildren(view.svg);
       const value = row.value(point, parameter), slope = row.slope(point, parameter);
       set(view.curve, { d: trace(view, (z) => row.value(z, parameter)) });
       set(view.slope, { d: trace(view, (z) => row.slope(z, parameter)) });
@@ -220,11 +221,10 @@ function render({ model, el }) {
     rate.set(LEARNING_RATES.indexOf(state.learning_rate));
     const range = row.parameter;
     set(parameter.input, { min: range?.min ?? 0, max: range?.max ?? 1, step: range?.step ?? 0.01 });
-    parameter.input.disabled = !range;
-    parameter.el.querySelector("label").textContent = range?.label ?? "no parameter";
+    parameter.el.style.display = range ? "" : "none";
+    parameter.el.querySelector("label").textContent = range?.label ?? "";
     parameter.set(state.parameter);
-    parameter.el.classList.toggle("bk-activation-off", !range);
-    for (const g of gains) g.el.disabled = g.size(state) === state.gain;
+    for (const g of gains) g.el.setAttribute("aria-pressed", g.size(state) === state.gain);
     set(layer.input, { max: state.depth });
     layer.set(state.layer);
 
@@ -254,7 +254,7 @@ function render({ model, el }) {
   };
 
   frame(model, el, "activation_explorer",
-    h("div", { class: "bk-activation-head" }, choice.el, parameter.el, point.el),
+    h("div", { class: "bk-activation-head" }, choice.el, point.el, h("div", { class: "bk-activation-slot" }, parameter.el)),
     pair(
       section("Function and slope", functionView.el, h("p", { class: "bk-activation-legend" }, key("curve", "φ(z)"), key("slope", "slope φ′(z)"), key("bars", "pre-activations of the chosen layer")), atPoint, where),
       section("A deep stack", depthView.el, h("p", { class: "bk-activation-legend" }, key("signal", "signal forward"), key("error", "error signal back"), key("theory", "prediction")), atDepth)),

@@ -91,7 +91,7 @@ class ActivationExplorer(BookWidget):
     point = traitlets.Any(1.0).tag(sync=True)
     depth = traitlets.Any(20).tag(sync=True)
     width = traitlets.Any(32).tag(sync=True)
-    gain = traitlets.Any(0.58).tag(sync=True)
+    gain = traitlets.Any(0.8).tag(sync=True)
     layer = traitlets.Any(10).tag(sync=True)
     learning_rate = traitlets.Any(0.1).tag(sync=True)
     bias = traitlets.Any(0.0).tag(sync=True)
