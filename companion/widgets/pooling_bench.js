@@ -104,7 +104,7 @@ function paintInput(canvas, state, shown, inks) {
 }
 
 function drawMap(kind, point) {
-  const canvas = h("canvas", { role: "img" }), title = h("figcaption"), el = h("figure", {}, canvas, title);
+  const canvas = h("canvas", { role: "img" }), title = h("p"), el = h("div", {}, canvas, title);
   let size = 1;
   const at = (event) => {
     const box = canvas.getBoundingClientRect(), place = (v, length) => clamp(Math.floor((v / length) * size), 0, size - 1);
@@ -255,7 +255,7 @@ function render({ model, el }) {
     paintInput(canvas, state, shown, inks);
     canvas.style.touchAction = shown.own ? "none" : "pan-y";
     canvas.setAttribute("aria-label", `Picture of ${SIDE} by ${SIDE} pixels: ${state.picture}. Arrow keys move the pixel pointed at${shown.own ? ", space paints or clears it" : ""}.`);
-    const titles = cards.map((card, k) => { card.update(shown.maps[k], state, shown, inks); return card.el.querySelector("figcaption").textContent; });
+    const titles = cards.map((card, k) => { card.update(shown.maps[k], state, shown, inks); return card.el.querySelector("p").textContent; });
     errors.update(shown, titles);
     worked.update(state, shown);
     wipe.hidden = !shown.own;
