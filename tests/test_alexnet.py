@@ -229,7 +229,6 @@ def test_the_halves_live_on_their_devices():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("devices", [("cuda", "cuda"), ("cuda", "cpu"), ("cpu", "cuda")])
 def test_two_real_devices_equal_one(towers, devices):
     x = pictures()

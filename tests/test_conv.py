@@ -350,8 +350,6 @@ def test_published_parameter_counts():
 
 @pytest.mark.gpu
 def test_gpu_equals_cpu():
-    if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
     for function in (conv2d, conv_transpose2d):
         x, w, b = random(2, 4, 9, 9), random(4, 4, 3, 3, seed=1), random(4, seed=2)
         on_gpu = function(x.cuda(), w.cuda(), b.cuda(), stride=2, padding=1, dilation=2)
