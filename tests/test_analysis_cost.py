@@ -1,5 +1,7 @@
 """Parameters, multiply-accumulates, memory and the summary: against torch's flop counter and counts by hand."""
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,6 +14,7 @@ from companion.analysis import (
     activation_memory,
     count_parameters,
     layer_costs,
+    measured_receptive_field,
     multiply_accumulates,
     summary,
 )
@@ -233,6 +236,18 @@ def test_frozen_parameters_have_no_gradient_and_no_state():
     model = nn.Sequential(nn.Linear(4, 4).requires_grad_(False), nn.Linear(4, 2, bias=False))
     assert activation_memory(model, (4,), optimizer_states=1) == Memory(4 * 28, 4 * 8, 4 * 8, 4 * 4)
     assert activation_memory(model, (4,), optimizer_states=0).optimizer == 0
+
+
+@pytest.mark.gpu
+def test_gpu_equals_cpu():
+    model = MODELS["convolutional network"][0]
+    on_gpu = copy.deepcopy(model).cuda()
+    state = torch.cuda.get_rng_state()
+    assert layer_costs(on_gpu, (3, 12, 12)) == layer_costs(model, (3, 12, 12))
+    ours, theirs = (activation_memory(m, (3, 12, 12), batch_size=4) for m in (model, on_gpu))
+    assert theirs[:3] == ours[:3]
+    assert torch.equal(torch.cuda.get_rng_state(), state)
+    assert measured_receptive_field(on_gpu[0], (3, 9, 9)) == measured_receptive_field(model[0], (3, 9, 9))
 
 
 # summary
