@@ -254,7 +254,7 @@ def test_nonsense_from_a_link_shows_the_start(open_widget, tour, state):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("width", "dark"), [(760, False), (760, True), (330, False)])
+@pytest.mark.parametrize(("width", "dark"), [(760, False), (650, True), (330, False)])
 def test_accessible_and_within_its_width(open_widget, tour, width, dark):
     page = open_widget(tour, width=width, dark=dark)
     assert accessibility_problems(page) == []
@@ -265,7 +265,7 @@ def test_accessible_and_within_its_width(open_widget, tour, width, dark):
 
 @pytest.mark.browser
 def test_heights_stay_while_stepping(open_widget, tour):
-    for width in (760, 330):
+    for width in (760, 650, 330):
         page = open_widget(tour, width=width)
         heights = set()
         for name in [row["name"] for row in tour.networks[0]["layers"][1:]]:

@@ -1,7 +1,7 @@
 // A network as a row of volumes in one tower or two; one layer at a time is told, and a table shows what each costs.
 import { button, clamp, fmt, frame, h, s, select, setAll, slider, toolbar, uid } from "./controls.js";
 
-const HEIGHT = 268, TOP = 14, FOOT = 52, TALLEST = 88, ROOMY = 48;
+const HEIGHT = 268, TOP = 14, FOOT = 52, TALLEST = 88, ROOMY = 46;
 const COSTS = [["parameters", "Parameters", "Params"], ["macs", "Multiply-accumulates", "MACs"], ["activations", "Activations", "Outputs"]];
 
 export const product = (sizes) => sizes.reduce((a, b) => a * b, 1);
