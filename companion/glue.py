@@ -12,10 +12,14 @@ PREFIX = "application/papermill.record/"
 def glue(name: str, value: object) -> None:
     """Store `value` under `name` for the text; nothing is shown.
 
+    A NumPy or torch scalar is stored as the plain number that it holds, so that the text can format it.
+
     Raises:
-        ValueError: if `name` is not an identifier.
+        ValueError: if `name` is not an identifier, or `value` is an array of more than one number.
     """
     if not name.isidentifier():
         raise ValueError(f"a glued value needs an identifier as its name, got {name!r}")
+    if hasattr(value, "item"):
+        value = value.item()
     bundle = {f"{PREFIX}text/plain": repr(value)}
     display(bundle, raw=True, metadata={"scrapbook": {"name": name, "mime_prefix": PREFIX}})

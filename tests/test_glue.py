@@ -1,6 +1,8 @@
 import importlib
 
+import numpy as np
 import pytest
+import torch
 
 from companion import glue as module
 from companion.glue import glue
@@ -17,6 +19,19 @@ def test_glue_emits_what_myst_nb_emits(monkeypatch):
     )
     myst_glue.glue("accuracy", 0.975, display=False)
     assert ours == theirs
+
+
+@pytest.mark.parametrize("value", [np.float64(0.5), np.float32(0.5), torch.tensor(0.5)])
+def test_a_scalar_of_numpy_or_torch_is_stored_as_a_plain_number(monkeypatch, value):
+    sent = []
+    monkeypatch.setattr(module, "display", lambda bundle, **_: sent.append(bundle))
+    glue("half", value)
+    assert sent == [{"application/papermill.record/text/plain": "0.5"}]
+
+
+def test_glue_needs_one_number():
+    with pytest.raises(ValueError, match="size 1|only one element|Scalar"):
+        glue("many", np.zeros(2))
 
 
 def test_glue_needs_an_identifier():
