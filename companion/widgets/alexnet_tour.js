@@ -1,7 +1,7 @@
 // A network as a row of volumes in one tower or two; one layer at a time is told, and a table shows what each costs.
 import { button, clamp, fmt, frame, h, s, select, setAll, slider, toolbar, uid } from "./controls.js";
 
-const HEIGHT = 268, TOP = 14, FOOT = 52, TALLEST = 88, ROOMY = 46;
+const HEIGHT = 268, TOP = 14, FOOT = 52, TALLEST = 88, ROOMY = 44, WIDE = 52;
 const COSTS = [["parameters", "Parameters", "Params"], ["macs", "Multiply-accumulates", "MACs"], ["activations", "Activations", "Outputs"]];
 
 export const product = (sizes) => sizes.reduce((a, b) => a * b, 1);
@@ -121,8 +121,8 @@ function render({ model, el }) {
       }
       const y = HEIGHT - FOOT + 12, upright = column >= ROOMY;
       svg.append(s("text", { class: `bk-tour-name${j === at ? " bk-on" : ""}`, x: X(j) + (upright ? 0 : 4), y, "text-anchor": upright ? "middle" : "end", transform: upright ? null : `rotate(-90 ${X(j) + 4} ${y})`, text: layer.name }));
-      if (upright) svg.append(s("text", { class: "bk-tour-small", x: X(j), y: y + 17, "text-anchor": "middle", text: layer.shape.length === 3 ? `${layer.shape[1]} × ${layer.shape[2]}` : "" }),
-        s("text", { class: "bk-tour-small", x: X(j), y: y + 32, "text-anchor": "middle", text: towers === 2 ? `2 · ${layer.shape[0] / 2}` : `${layer.shape[0]}` }));
+      if (upright) svg.append(s("text", { class: "bk-tour-small", x: X(j), y: y + 17, "text-anchor": "middle", text: layer.shape.length === 3 ? (column >= WIDE || layer.shape[1] !== layer.shape[2] ? `${layer.shape[1]} × ${layer.shape[2]}` : `${layer.shape[1]}²`) : "" }),
+        s("text", { class: "bk-tour-small", x: X(j), y: y + 32, "text-anchor": "middle", text: towers === 2 ? `2·${layer.shape[0] / 2}` : `${layer.shape[0]}` }));
     });
     stage.replaceChildren(svg);
     places = layers.map((_, j) => (j ? X(j) : side / 2));
