@@ -163,6 +163,25 @@ def test_the_product_sum_is_written_out(open_widget):
 
 
 @pytest.mark.browser
+def test_a_long_sum_is_not_written_twice(open_widget):
+    page = open_widget(widget(image="grid", kernel=np.ones((5, 5))), width=740)
+    assert line(page).endswith("] = sum of 25 products = 150")
+    set_trait(page, "bias", 1)
+    assert line(page).endswith("] = 150 + 1 = 151")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [326, 358, 640])
+def test_no_number_in_a_cell_is_cut(open_widget, width):
+    page = open_widget(widget(), width=width)
+    for size, times, weight in itertools.product((3, 5), (1, 3), (-1.0, -36.0, -999.0)):
+        set_trait(page, "kernel", [weight] * (size**2 * times))
+        cells = page.locator(".bk-conv-cells > span:visible, .bk-conv-total strong")
+        cut = cells.evaluate_all("(all) => all.filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.textContent)")
+        assert cut == [], (size, times, weight)
+
+
+@pytest.mark.browser
 def test_z_follows_every_option(open_widget):
     page = open_widget(widget(row=3, column=2), width=740)
     slices = RNG.integers(-9, 9, (3, 5, 5)).astype(float)
@@ -292,11 +311,12 @@ def test_step_back_and_play_walk_row_by_row(open_widget):
     pixels = "document.querySelector('canvas.bk-conv-output').toDataURL()"
     whole = page.evaluate(pixels)
     play = page.locator(".bk-conv-play")
-    play.click()
+    press = "document.querySelector('.bk-conv-play').click()"
+    shown = "document.querySelector('.bk-conv-line').textContent"
+    started = page.evaluate(f"() => {{ {press}; return {shown}; }}")  # in one go: the slide does not wait for the test
+    assert started.startswith("z[0, 0]")
     assert play.inner_text() == "Pause"
-    assert line(page).startswith("z[0, 0]")
-    page.wait_for_function("!document.querySelector('.bk-conv-line').textContent.startsWith('z[0, 0]')")
-    play.click()
+    page.wait_for_function(f"() => {{ if ({shown}.startsWith('z[0, 0]')) return false; {press}; return true; }}")
     assert play.inner_text() == "Play"
     assert page.evaluate(pixels) != whole  # the rest is not computed yet
     play.click()

@@ -83,5 +83,6 @@ function written({ K, channels, divisor, bias }, at, z, taps, sums) {
     : channels === 1 ? fmt(sums[0]) : sums.map((v, c) => (c && v < 0 ? `− ${fmt(-v)}` : `${c ? "+ " : ""}${fmt(v)}`)).join(" ");
   const many = short3 || channels > 1, divided = divisor === 1 ? terms : `${many ? `(${terms})` : terms} / ${fmt(divisor)}`;
   const rest = bias ? ` ${bias < 0 ? "−" : "+"} ${fmt(Math.abs(bias))}` : "";
+  if (divided + rest === fmt(z)) return [h("em", { text: "z" }), `[${at.row}, ${at.column}] = sum of ${K * K} products = `, h("strong", { text: fmt(z) })];
   return [h("em", { text: "z" }), `[${at.row}, ${at.column}] = ${divided}${rest} = `, h("strong", { text: fmt(z) })];
 }

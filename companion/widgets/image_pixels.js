@@ -54,7 +54,7 @@ function paintWindow(canvas, picture, view, { channel, scale, row, column }, poi
   const X = (j) => GUTTER + (j - view.left) * cell, Y = (i) => GUTTER + (i - view.top) * cell;
   pen.drawImage(picture.rasters[channel], view.left, view.top, view.columns, view.rows, GUTTER, GUTTER, view.columns * cell, view.rows * cell);
   const lines = channel === "colour" ? 3 : 1, widest = scale === "unit" ? "0.00" : "000";
-  const size = cell < 12 * lines ? 0 : Math.min(fitting(pen, widest, cell - 5), Math.floor((cell - 3) / lines));
+  const size = cell < 12 * lines ? 0 : Math.min(fitting(pen, widest, cell - 5), lines === 1 ? cell : Math.floor((cell - 6) / lines) - 1);
   if (size >= 9) {
     pen.font = font(size);
     for (let i = view.top; i < view.top + view.rows; i++)
@@ -160,6 +160,9 @@ function makeChannels(model) {
   };
 }
 
+// Terms of a sum as one text that breaks between them only.
+const unbroken = (...terms) => terms.map((term) => term.replaceAll(" ", "\u00a0")).join(" ");
+
 // ---- the values of one pixel ------------------------------------------------------------------------------------
 
 function makeReadout() {
@@ -184,8 +187,8 @@ function makeReadout() {
         bar.style.width = `${(100 * rgb[c]) / 255}%`;
       });
       const [r, g, b] = scale === "unit" ? rgb.map((v) => (v / 255).toFixed(3)) : rgb;
-      weights.textContent = "brightness = 0.299 R + 0.587 G + 0.114 B";
-      terms.textContent = `= 0.299 · ${r} + 0.587 · ${g} + 0.114 · ${b}`;
+      weights.textContent = unbroken("brightness = 0.299 R", "+ 0.587 G", "+ 0.114 B");
+      terms.textContent = unbroken(`= 0.299 · ${r}`, `+ 0.587 · ${g}`, `+ 0.114 · ${b}`);
       grey.textContent = `= ${(scale === "unit" ? bright / 255 : bright).toFixed(digits)}`;
       count.textContent = `x.shape = (3, ${picture.H}, ${picture.W}): 3 · ${picture.H} · ${picture.W} = ${(3 * picture.H * picture.W).toLocaleString("en")} numbers`;
     },
