@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from companion.layers.activations import scaled_tanh
+
 C3_TABLE = (
     (0, 1, 2),
     (1, 2, 3),
@@ -83,7 +85,7 @@ class ScaledTanh(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Return 1.7159 tanh(2 z / 3), of z's shape."""
-        return 1.7159 * torch.tanh(z * (2 / 3))
+        return scaled_tanh(z)
 
 
 class Subsample2d(nn.Module):
