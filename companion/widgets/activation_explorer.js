@@ -7,10 +7,10 @@ const FLAT = 0.01, DECADES = [3, 6, 12, 24, 48], BIN = 0.25, FRAMES = 2;
 const PRESETS = [
   { name: "Sigmoid, slope at most ¼", state: { activation: "sigmoid", gain: 1, point: 0, layer: 20 },
     note: "The slope is never above ¼. Twenty layers on, look at how much of the error signal is left." },
-  { name: "ReLU with He’s weights", state: { activation: "relu", gain: 1.41 },
-    note: "ReLU throws half of the mean square away, and √2 puts it back: both lines stay level." },
+  { name: "ReLU with He’s weights", state: { activation: "relu", gain: 1.41, width: 64 },
+    note: "ReLU throws half of the mean square away, and √2 puts it back: both lines stay level, but for chance." },
   { name: "Tanh, weights too large", state: { activation: "tanh", gain: 3, point: 2.5, layer: 5 },
-    note: "The signal keeps its size, but the histogram shows where it lives: on the flat parts of the curve." },
+    note: "The signal keeps its size, but the histogram shows where it lives: far out on the flat arms. The error signal grows." },
   { name: "SELU mends itself", state: { activation: "selu", gain: 1, depth: 50, layer: 50 },
     note: "Fifty layers, and the signal still has the size 1. Take weights of 0.8 or 1.2: it settles again, at another size." },
   { name: "GELU on a knife’s edge", state: { activation: "gelu", gain: 1.53, depth: 50, layer: 50, width: 64 },
@@ -46,9 +46,8 @@ const path = (points) => `M${points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed
 const power = (size) => {
   if (!(size > 0)) return "0";
   if (size > 0.01 && size < 1000) return String(+size.toPrecision(2));
-  const ten = Math.floor(Math.log10(size));
-  const digits = String(Math.abs(ten)).replace(/\d/g, (d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]);
-  return `${+(size / 10 ** ten).toFixed(1)}·10${ten < 0 ? "⁻" : ""}${digits}`;
+  const [front, ten] = size.toExponential(1).split("e").map(Number);             // rounds 9.96e-5 to 1.0e-4
+  return `${front}·10${String(ten).replace("-", "⁻").replace(/\d/g, (d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d])}`;
 };
 const key = (kind, text) => h("span", { class: "bk-activation-key" }, h("span", { class: `bk-activation-swatch bk-activation-${kind}`, "aria-hidden": "true" }), text);
 
@@ -127,8 +126,8 @@ function drawDepth(onpick) {
 
 function tellDepth({ depth }, { signal, error }) {
   const back = error[0] / error.at(-1), forth = signal.at(-1) / signal[0];
-  const word = (ratio) => (ratio < 0.01 ? "vanishes" : ratio > 100 ? "explodes" : "keeps its size, more or less");
-  return `Layer 1 gets ${power(back)} times the error signal of layer ${depth}: it ${word(back)}. Going forward the signal ${word(forth)} (${power(forth)} times).`;
+  const word = (ratio) => (ratio < 0.01 ? "vanishes" : ratio < 0.1 ? "shrinks" : ratio > 100 ? "explodes" : ratio > 10 ? "grows" : "keeps its size, roughly");
+  return `Layer 1 gets ${power(back)} times the error signal of layer ${depth}: it ${word(back)}. Layer ${depth} gets ${power(forth)} times the signal of layer 1: it ${word(forth)}.`;
 }
 
 // ---- 3: units that die ------------------------------------------------------------------------------------------------
@@ -234,7 +233,7 @@ function render({ model, el }) {
     deathView.update(state, frames);
     say(atPoint, `At z = ${fmt(state.point)}: φ = ${fmt(row.value(state.point, state.parameter), 3)}, slope φ′ = ${fmt(row.slope(state.point, state.parameter), 3)}.`);
     const flat = values.reduce((count, z) => count + (Math.abs(row.slope(z, state.parameter)) < FLAT ? 1 : 0), 0) / values.length;
-    say(where, `Layer ${state.layer}: pre-activations of size ${power(run.signal[state.layer - 1])}; ${fmt(100 * flat, 0)} % of them where the slope is below ${FLAT}.`);
+    say(where, `Layer ${state.layer}: size ${power(run.signal[state.layer - 1])}; slope below ${FLAT} at ${fmt(100 * flat, 0)} % of its pre-activations.`);
     say(atDepth, tellDepth(state, run));
     say(atStep, `Step ${state.step}: loss ${power(now.loss)}; ${deadUnits(now)} of ${UNITS} units are dead (slope below ${DEAD} on every point).`);
   };
