@@ -18,7 +18,7 @@ const WINDOWED = ["dilated", "strided", "transposed"], WIRED = ["separable", "gr
 const PRESETS = [
   { name: "Nine weights see 5 × 5", state: { kind: "dilated", kernel_size: 3, dilation: 2, row: 1, column: 1 },
     note: "Point at an output: its nine inputs lie two pixels apart. Between them are pixels that this output never sees." },
-  { name: "Stride larger than the kernel", state: { kind: "strided", size: 9, kernel_size: 2, stride: 3 },
+  { name: "Stride larger than the kernel", state: { kind: "strided", size: 9, kernel_size: 2, stride: 3, padding: 0 },
     note: "The window jumps over pixels: those with a 0 enter no output at all. Make the kernel 3 and every pixel counts again." },
   { name: "Checkerboard", state: { kind: "transposed", kernel_size: 3, stride: 2 },
     note: "Kernel 3 and stride 2: the stamps overlap unevenly, and the counts 1, 2 and 4 repeat like a checkerboard. Networks that draw pictures show it." },

@@ -143,7 +143,7 @@ function costRow(name, formula, { parameters, macs }, most, kind) {
 
 // The layer beside the dense one, and what both cost. pick(channel): an output channel was chosen.
 export function makeWiring(pick) {
-  const dense = h("div"), own = h("div"), ownTitle = h("strong"), rows = h("tbody"), ratio = h("p", { class: "bk-kinds-ratio" }), scale = h("p", { class: "bk-kinds-small" });
+  const dense = h("div"), own = h("div"), ownTitle = h("strong"), rows = h("tbody"), ratio = h("p", { class: "bk-kinds-ratio", role: "status" }), scale = h("p", { class: "bk-kinds-small" });
   const head = ["layer", "weights", "multiply-accumulates"].map((text) => h("th", { scope: "col", text }));
   const table = h("table", { class: "bk-kinds-costs" }, h("thead", {}, h("tr", {}, head, h("td"))), rows);
   const el = h("div", { class: "bk-kinds-wiring" },
@@ -191,7 +191,7 @@ const signed = (v) => (v < 0 ? `(${fmt(v)})` : fmt(v));
 
 // Maps on the left and on the right, the matrix between them. go(cell, done), step(rows, columns), pick(output channel).
 export function makeMixing(go, step, pick) {
-  const places = { input: [], output: [] }, canvases = {}, line = h("p", { class: "bk-kinds-ratio" }), matrix = h("table", { class: "bk-kinds-matrix" });
+  const places = { input: [], output: [] }, canvases = {}, line = h("p", { class: "bk-kinds-ratio", role: "status" }), matrix = h("table", { class: "bk-kinds-matrix" });
   const find = (side) => (x, y) => { for (const [k, place] of places[side].entries()) { const cell = cellUnder(place, x, y); if (cell) return { ...cell, map: k }; } return null; };
   const panel = (side, title) => {
     canvases[side] = cellCanvas(`maps bk-kinds-${side}-maps`, find(side), (cell, done) => { if (cell && done && side === "output") pick(cell.map); go(cell, done); }, step);

@@ -48,7 +48,7 @@ const asList = ({ kind, kernel, stride, padding, dilation }) => [kind, kernel, s
 const nameOf = ({ kind, kernel, stride, padding, dilation }) =>
   [kind, kernel, stride > 1 && `s${stride}`, padding && `p${padding}`, dilation > 1 && `d${dilation}`].filter(Boolean).join(" ");
 const choose = (wanted, n) => (wanted < 0 ? Math.floor(n / 2) : Math.min(wanted, n - 1));
-const many = (n) => (n < 1e6 ? n.toLocaleString("en") : fmt(n));
+const many = (n) => (n < 1e10 ? n.toLocaleString("en") : fmt(n));
 
 // ---- painting ---------------------------------------------------------------------------------------------------
 
