@@ -10,7 +10,7 @@ const PRESETS = [
   { name: "ReLU with He’s weights", state: { activation: "relu", gain: 1.41, width: 64 },
     note: "ReLU throws half of the mean square away, and √2 puts it back: both lines stay level, but for chance." },
   { name: "Tanh, weights too large", state: { activation: "tanh", gain: 3, point: 2.5, layer: 5 },
-    note: "The signal keeps its size, but the histogram shows where it lives: far out on the flat arms. The error signal grows." },
+    note: "The signal keeps its size, but the histogram shows where it lives: mostly out on the flat arms. The error signal grows." },
   { name: "SELU mends itself", state: { activation: "selu", gain: 1, depth: 50, layer: 50 },
     note: "Fifty layers, and the signal still has the size 1. Take weights of 0.8 or 1.2: it settles again, at another size." },
   { name: "GELU on a knife’s edge", state: { activation: "gelu", gain: 1.53, depth: 50, layer: 50, width: 64 },
@@ -193,6 +193,7 @@ function render({ model, el }) {
   const functionView = drawFunction((z) => change("point", +(Math.round(z / 0.05) * 0.05).toFixed(2)));
   const depthView = drawDepth((l) => change("layer", l)), fitView = drawFit(), deathView = drawDeaths();
   const [atPoint, atDepth, atStep] = [status(), status(), status()], where = h("p", { class: "bk-activation-note" });
+  atDepth.classList.add("bk-activation-sizes");
   const section = (title, ...parts) => h("div", { class: "bk-activation-part" }, title ? h("p", { class: "bk-activation-title", text: title }) : null, ...parts);
   const pair = (left, right) => h("div", { class: "bk-activation-pair" }, left, right);
 
