@@ -161,6 +161,18 @@ def test_stepping_by_slider_buttons_and_keys(open_widget, tour):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize(("button", "way_out"), [("Next layer", "ArrowLeft"), ("Previous layer", "ArrowRight")])
+def test_the_keyboard_is_not_lost_at_an_end(open_widget, tour, button, way_out):
+    page = open_widget(tour)
+    page.get_by_role("button", name=button).focus()
+    for _ in range(14):
+        page.keyboard.press("Enter")
+    end = layer_told(page)
+    page.keyboard.press(way_out)
+    assert layer_told(page) != end
+
+
+@pytest.mark.browser
 def test_pointing_shows_and_clicking_stays(open_widget, tour):
     page = open_widget(tour)
     fc6 = page.locator("rect.bk-tour-units").first

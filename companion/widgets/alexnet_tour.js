@@ -161,6 +161,7 @@ function render({ model, el }) {
     which.set(networks[n].name);
     walker.input.max = last;
     walker.set(i);
+    if ((i === 0 && back.matches(":focus")) || (i === last && forth.matches(":focus"))) walker.input.focus();  // a disabled button would lose the keyboard
     back.disabled = i === 0;
     forth.disabled = i === last;
     draw(); tell(); list();
