@@ -10,7 +10,7 @@ const STRIPES = "aaaa".repeat(SIDE), DOT = "0".repeat(24) + "0080" + "0".repeat(
 const PRESETS = [
   { name: "Shift by one stride", note: "Two pixels at stride 2: the same digit, moved. The maps of max, average and every 2nd pixel have moved by one cell, exactly.", state: { right: 2 } },
   { name: "A single bright pixel", note: "Move it to the right, pixel by pixel: inside a window max pooling does not notice. At the border the dot jumps.", state: { picture: OWN, drawing: DOT, right: 0, row: 6, column: 8 } },
-  { name: "Stripes one pixel wide", note: "Now move right by one. Every second pixel sees all of the stripes or none of them; average and blur see grey.", state: { picture: OWN, drawing: STRIPES, right: 0 } },
+  { name: "Stripes one pixel wide", note: "Now move right by one. Every second pixel sees all of the stripes or none of them; average sees grey, and a maximum is full everywhere.", state: { picture: OWN, drawing: STRIPES, right: 0 } },
   { name: "Stride 1: no cell is left out", note: "Without the stride, max and average pooling move along with every shift. What breaks is the subsampling.", state: { stride: 1, right: 1 } },
   { name: "Overlapping windows", note: "Windows of 3 at stride 2, as in AlexNet: a pixel in the overlap can win several windows.", state: { window: 3, overlay: "max" } },
   { name: "Who gets the gradient? Average", note: "Every pixel the same. Compare with max: the colour picks the kind.", state: { overlay: "average" } },
@@ -260,11 +260,11 @@ function render({ model, el }) {
     worked.update(state, shown);
     wipe.hidden = !shown.own;
     const [most] = shown.maps, whole = state.down % state.stride === 0 && state.right % state.stride === 0;
-    const moved = state.down || state.right;
+    const moved = state.down || state.right, kept = titles.filter((_, k) => shown.maps[k].equivariance < 1e-9);
     note.textContent = !moved ? "Not shifted: every map is what it was."
       : `Shifted by ${fmt(state.right)} to the right and ${fmt(state.down)} down. Of ${most.values.length} outputs, max pooling changed ${most.changed}. `
         + (whole ? `The shift is a whole number of strides: the maps of max and average pooling move along exactly.`
-          : `The shift is no whole number of strides (${state.stride}): no map can move along exactly.`);
+          : `The shift is no whole number of strides (${state.stride}): ${kept.length ? `by luck ${kept.join(", ")} moved along exactly` : "no map moved along exactly"}.`);
   };
 
   frame(model, el, "pooling_bench",
