@@ -16,6 +16,7 @@ def glue(name: str, value: object) -> None:
 
     Raises:
         ValueError: if `name` is not an identifier, or `value` is an array of more than one number.
+        RuntimeError: if `value` is a tensor of more than one number.
     """
     if not name.isidentifier():
         raise ValueError(f"a glued value needs an identifier as its name, got {name!r}")

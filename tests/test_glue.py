@@ -30,8 +30,10 @@ def test_a_scalar_of_numpy_or_torch_is_stored_as_a_plain_number(monkeypatch, val
 
 
 def test_glue_needs_one_number():
-    with pytest.raises(ValueError, match="size 1|only one element|Scalar"):
+    with pytest.raises(ValueError, match="size 1"):
         glue("many", np.zeros(2))
+    with pytest.raises(RuntimeError, match="2 elements"):
+        glue("many", torch.zeros(2))
 
 
 def test_glue_needs_an_identifier():

@@ -25,7 +25,7 @@ const toPlace = ({ layer, unit, row, column }) => ({ layer: SHOWN.findIndex(({ n
 
 // ---- words ----------------------------------------------------------------------------------------------------------
 
-const percent = (p) => `${short(100 * p, p < 0.0995 ? 1 : 0)} %`;
+const percent = (p) => `${short(100 * p, p < 0.0995 || p > 0.9945 ? 1 : 0)} %`;
 const about = (p) => (p >= 0.9995 ? "> 99.9 %" : p < 0.0005 ? "< 0.1 %" : percent(p));      // a softmax is never 0 or 1
 
 function nameOf(at) {
