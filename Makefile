@@ -32,10 +32,12 @@ notebooks: $(READY)
 
 # A browser for the tests: the system's, $$CHROMIUM, or Playwright's own.
 chromium: $(READY)
-	@test -n "$$CHROMIUM" || command -v chromium chromium-browser google-chrome >/dev/null || $(VENV)/bin/playwright install chromium
+	@test -n "$$CHROMIUM" || command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+		command -v google-chrome >/dev/null || $(VENV)/bin/playwright install chromium
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	@echo "Installing the pinned versions into $(VENV): some minutes, the first time"
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,test]'
 	@touch $@
 

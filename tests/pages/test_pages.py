@@ -81,12 +81,14 @@ def test_the_root_leads_to_the_book(visit):
 
 
 def test_the_search_works_from_disk(visit):
-    page = visit("search.html", fragment="?q=perceptron").page
+    seen = visit("search.html", fragment="?q=perceptron")
+    page = seen.page
     page.wait_for_selector("#search-results li a")
     assert any(
         "perceptron" in link
         for link in page.locator("#search-results li a").evaluate_all("(a) => a.map((x) => x.href)")
     )
+    assert seen.problems == []
 
 
 def test_links_inside_the_book_lead_somewhere(visit):

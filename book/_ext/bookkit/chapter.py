@@ -19,6 +19,7 @@ DATA = {
     "mnist": "MNIST",
     "fashion-mnist": "Fashion-MNIST",
     "cifar10": "CIFAR-10",
+    "photo": "photographs (scikit-learn, matplotlib)",
     **dict.fromkeys(("circles", "xor", "two_spirals", "gaussians", "two_moons"), "seeded points in the plane"),
     **dict.fromkeys(("milestones", "ilsvrc"), "checked tables of history"),
 }
@@ -97,7 +98,7 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Put the measured seconds where the placeholders stand."""
     for place in list(doctree.findall(Runtime)):
         spent = seconds(app.env, docname)
-        text = "not measured" if spent is None else f"{spent:.0f} s on one core"
+        text = "not measured" if spent is None else f"{spent:.0f} s, by the clock on one core"
         place.replace_self(nodes.Text(text))
     for place in list(doctree.findall(Timings)):
         place.replace_self(_table(app))

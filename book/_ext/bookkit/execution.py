@@ -23,7 +23,7 @@ from nbclient.exceptions import CellControlSignal, DeadKernelError
 
 from bookkit.project import CACHE, ROOT, cache_folder, chapters
 
-SECONDS_A_CELL = 120
+SECONDS_A_CELL = 600
 
 
 def read(page: Path) -> nbformat.NotebookNode:

@@ -94,7 +94,7 @@
     await widget.render?.({ model: made, el });
     const key = made.get("key");
     el.dataset.key = key;
-    if ([...read().keys()].some((name) => name.startsWith(`${key}.`))) el.scrollIntoView({ block: "center" });
+    if ([...read().keys()].some((name) => name.startsWith(`${key}.`))) el.scrollIntoView({ block: el.offsetHeight < 0.8 * innerHeight ? "center" : "start" });
   }
 
   const places = [...document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')];

@@ -6,6 +6,8 @@
   const sidebar = document.getElementById("pst-primary-sidebar");
   sidebar?.setAttribute("role", "complementary");
   sidebar?.setAttribute("aria-label", "Book");
+  // From disk no page may read another, so the search shows titles without excerpts.
+  if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
   // Wide code, tables and equations scroll inside themselves; keys must be able to do it.
   const scrollable = () => document.querySelectorAll("div.highlight > pre, .cell_output pre, div.math, .bk-static, .pst-scrollable-table-container, .cell_output .text_html").forEach((el) => {
     if (el.scrollWidth > el.clientWidth + 1) el.tabIndex = 0; else el.removeAttribute("tabindex");
