@@ -142,6 +142,19 @@ export function pointIn(svg, event) {
 // The present value of a palette colour ("blue", "ink", …) for drawing on a canvas.
 export const color = (el, name) => getComputedStyle(el).getPropertyValue(`--bk-${name}`).trim();
 
+// A context whose unit is the CSS pixel, on a canvas as sharp as the screen, wiped. settings: { font: …, textAlign: … }.
+export const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
+export function sharpPen(canvas, settings = {}) {
+  const ratio = Math.min(3, window.devicePixelRatio || 1), width = canvas.clientWidth, height = canvas.clientHeight;
+  const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== across || canvas.height !== down) { canvas.width = across; canvas.height = down; }
+  const pen = canvas.getContext("2d");
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, width, height);
+  Object.assign(pen, { font: FONT, ...settings });
+  return { pen, width, height };
+}
+
 // Calls back when the page turns light or dark (canvases must repaint). Returns the function that stops it.
 export function onTheme(callback) {
   const watch = new MutationObserver(callback);

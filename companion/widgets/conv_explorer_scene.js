@@ -1,7 +1,7 @@
 // What the convolution explorer computes and paints: input, output map, the window on the one and its cell on the other.
 import { clamp, fmt } from "./controls.js";
 import { conv2d, flipKernel } from "./conv_engine.js";
-import { brightness, css, fitting, font, inkOn, outline, raster, sharpPen } from "./pixel_canvas.js";
+import { brightness, css, fitting, font, inkOn, outline, pixelPen, raster } from "./pixel_canvas.js";
 import { diverging } from "./conv_explorer_sum.js";
 
 // The input as the kernel sees it: the channels, or the brightness of a colour picture rounded to whole numbers.
@@ -46,7 +46,7 @@ function paintCells(pen, { x, y, cell, rows, columns }, picture, numbers, colour
 }
 
 export function paintInput(canvas, scene, spot, inks) {
-  const sheet = sharpPen(canvas), { pen } = sheet, { H, W, padding, K, stride, dilation } = scene.setting;
+  const sheet = pixelPen(canvas), { pen } = sheet, { H, W, padding, K, stride, dilation } = scene.setting;
   const place = layout(sheet, scene.setting, H, W), { cell } = place;
   if (padding) {
     pen.fillStyle = css(inks.panel);
@@ -76,7 +76,7 @@ export function paintInput(canvas, scene, spot, inks) {
 
 // At the scale of the input, so that the output is seen to shrink; `upTo` hides what is not computed yet.
 export function paintOutput(canvas, scene, spot, upTo, inks) {
-  const sheet = sharpPen(canvas), { pen } = sheet, { rows, columns } = scene.setting, place = layout(sheet, scene.setting, rows, columns);
+  const sheet = pixelPen(canvas), { pen } = sheet, { rows, columns } = scene.setting, place = layout(sheet, scene.setting, rows, columns);
   if (!rows || !columns) return place;
   paintCells(pen, place, scene.map, [...scene.z.data], scene.mapColour, inks);
   if (upTo !== null) {

@@ -2,7 +2,7 @@
 // they cost, and the channels of one pixel times a matrix.
 import { clamp, fmt, h, s } from "./controls.js";
 import { conv2d, costs, overlapCounts, useCounts } from "./conv_engine.js";
-import { css, fitting, font, inkOn, mix, outline, sharpPen } from "./pixel_canvas.js";
+import { css, fitting, font, inkOn, mix, outline, pixelPen } from "./pixel_canvas.js";
 
 // ---- two grids --------------------------------------------------------------------------------------------------
 
@@ -28,7 +28,7 @@ const cellUnder = ({ x, y, cell, size }, px, py) => {
 };
 
 function paintGrid(canvas, { size, extent, frame, counts, most, tint, marks, chosen }, inks) {
-  const { pen, width, height } = sharpPen(canvas), cell = Math.min(44, width / extent), side = size * cell;
+  const { pen, width, height } = pixelPen(canvas), cell = Math.min(44, width / extent), side = size * cell;
   const place = { x: (width - side) / 2, y: (height - side) / 2, cell, size };
   if (frame) {
     pen.setLineDash([3, 3]);
@@ -200,7 +200,7 @@ export function makeMixing(go, step, pick) {
   const el = h("div", {}, h("div", { class: "bk-kinds-mixing" }, panel("input", "Input channels"), h("div", { class: "bk-kinds-product" }, matrix), panel("output", "Output channels")), line);
   // Up to four maps, two beside two.
   function paintMaps(side, { data, shape: [count] }, cell, chosen, tint, inks) {
-    const { pen, width } = sharpPen(canvases[side]), unit = (width - 14) / 2 / PIXELS, most = Math.max(1, ...data.map(Math.abs));
+    const { pen, width } = pixelPen(canvases[side]), unit = (width - 14) / 2 / PIXELS, most = Math.max(1, ...data.map(Math.abs));
     const rows = Math.ceil(count / 2), high = canvases[side].clientHeight;
     places[side] = Array.from({ length: count }, (_, k) => ({
       x: (k % 2) * (unit * PIXELS + 10) + 2 + (count === 1 ? (unit * PIXELS + 10) / 2 : 0),

@@ -1,14 +1,13 @@
 // What the digit figure paints: all layers with the lines that lead to one value, and where that value comes from.
 // Everything here reads numbers and draws. Images are painted in ink, other values blue above 0 and orange below,
 // windows are framed amber, the value pointed at blue, what it can see of the input grey.
-import { color } from "./controls.js";
+import { FONT, color, sharpPen } from "./controls.js";
 import { BLOCK, COUNTS, SIDE, between } from "./digit_input.js";
 import { LAYERS, fieldOf, originOf } from "./lenet_engine.js";
 
 // The counts are the first thing that can be pointed at; the network's layers follow.
 export const SHOWN = [{ name: "counts", maps: 1, side: COUNTS }, ...LAYERS];
 export const LAST = SHOWN.length - 1, INPUT = 1;
-const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
 export const isFlat = (l) => SHOWN[l].side === 1;
 
 // A number in little room: what rounds to nothing is 0.
@@ -36,19 +35,6 @@ export function readInks(el) {
   return { ...inks, image, signed };
 }
 const shade = (ramp, v, scale, signed) => ramp[Math.round(Math.min(255, Math.max(0, 255 * (signed ? (v / scale + 1) / 2 : v / scale))))];
-
-// A context whose unit is the CSS pixel, on a canvas as sharp as the screen, wiped.
-function sharp(canvas) {
-  const ratio = Math.min(3, window.devicePixelRatio || 1), width = canvas.clientWidth, height = canvas.clientHeight;
-  const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
-  if (canvas.width !== across || canvas.height !== down) { canvas.width = across; canvas.height = down; }
-  const pen = canvas.getContext("2d");
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  pen.clearRect(0, 0, width, height);
-  pen.font = FONT;
-  pen.imageSmoothingEnabled = false;
-  return { pen, width, height };
-}
 
 // Grids of values as enlarged pixels. All go through one small picture, because filling one is what takes time.
 // grids: { values, columns, ramp: { scale, signed }, x, y, width, height }.
@@ -181,7 +167,7 @@ function paintNames(pen, inks, layout) {
 }
 
 export function paintLayers(canvas, layout, seen, at, inks) {
-  const { pen } = sharp(canvas), { bitmap, boxes } = layout, grids = [];
+  const { pen } = sharpPen(canvas, { imageSmoothingEnabled: false }), { bitmap, boxes } = layout, grids = [];
   const add = (values, columns, ramp, { x, y, size }, width = size, height = size) => grids.push({ values, columns, ramp, x, y, width, height });
   paintNames(pen, inks, layout);
   if (seen.bitmap) add(seen.bitmap, SIDE, { scale: 1, signed: false }, bitmap);
@@ -257,7 +243,7 @@ function paintNumbers(pen, inks, values, columns, { scale, signed }, x, y, cell)
 }
 
 export function paintOrigin(canvas, seen, at, inks) {
-  const { pen, width, height } = sharp(canvas), origin = explain(seen, at), { parts, columns } = origin, source = at.layer - 1;
+  const { pen, width, height } = sharpPen(canvas, { imageSmoothingEnabled: false }), origin = explain(seen, at), { parts, columns } = origin, source = at.layer - 1;
   const values = source <= 0 ? { scale: 1, signed: false } : rampOf(seen, source);
   const weights = { scale: largest(parts.flatMap((p) => (p.weights ? [largest(p.weights)] : []))), signed: true };
   const rows = Math.ceil(parts[0].window.length / columns);

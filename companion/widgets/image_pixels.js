@@ -1,6 +1,6 @@
 // A photograph as numbers: a window on its pixels, the channels apart, and the values of one pixel with their index.
 import { bind, clamp, frame, h, onTheme, select, setAll, slider, toolbar, uid } from "./controls.js";
-import { brightness, css, fitting, font, inkOn, outline, palette, raster, readImages, sharpPen } from "./pixel_canvas.js";
+import { brightness, css, fitting, font, inkOn, outline, palette, pixelPen, raster, readImages } from "./pixel_canvas.js";
 
 const CHANNELS = ["colour", "red", "green", "blue", "grey"], SCALES = ["byte", "unit"];
 const WINDOWS = [256, 192, 128, 96, 64, 48, 32, 24, 16, 12, 8, 6];
@@ -50,7 +50,7 @@ function makePicture({ shape: [, H, W], data }) {
 // ---- the window on the pixels -----------------------------------------------------------------------------------
 
 function paintWindow(canvas, picture, view, { channel, scale, row, column }, pointed, inks) {
-  const { pen, width } = sharpPen(canvas), cell = (width - GUTTER) / view.side;
+  const { pen, width } = pixelPen(canvas), cell = (width - GUTTER) / view.side;
   const X = (j) => GUTTER + (j - view.left) * cell, Y = (i) => GUTTER + (i - view.top) * cell;
   pen.drawImage(picture.rasters[channel], view.left, view.top, view.columns, view.rows, GUTTER, GUTTER, view.columns * cell, view.rows * cell);
   const lines = channel === "colour" ? 3 : 1, widest = scale === "unit" ? "0.00" : "000";
@@ -149,7 +149,7 @@ function makeChannels(model) {
     update(picture, view, chosen, inks) {
       for (const { name, canvas, input } of items) {
         input.checked = name === chosen;
-        const { pen, width, height } = sharpPen(canvas), unit = Math.min(width / picture.W, height / picture.H);
+        const { pen, width, height } = pixelPen(canvas), unit = Math.min(width / picture.W, height / picture.H);
         const [x, y] = [(width - picture.W * unit) / 2, (height - picture.H * unit) / 2];
         pen.imageSmoothingEnabled = true;
         pen.drawImage(picture.rasters[name], x, y, picture.W * unit, picture.H * unit);

@@ -1,5 +1,5 @@
 // Pictures as arrays on a canvas: reading them from the model, grids of square cells, numbers that fit into them.
-import { color } from "./controls.js";
+import { color, sharpPen } from "./controls.js";
 
 const STACK = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
 
@@ -14,21 +14,10 @@ export function readImages(model) {
   });
 }
 
-export const brightness = (r, g, b) => 0.299 * r + 0.587 * g + 0.114 * b;      // ITU-R BT.601
+// A pen for cells with their numbers in them.
+export const pixelPen = (canvas) => sharpPen(canvas, { imageSmoothingEnabled: false, textAlign: "center", textBaseline: "middle" });
 
-// A context whose unit is the CSS pixel, on a canvas as sharp as the screen, wiped.
-export function sharpPen(canvas) {
-  const ratio = Math.min(3, window.devicePixelRatio || 1), width = canvas.clientWidth, height = canvas.clientHeight;
-  const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
-  if (canvas.width !== across || canvas.height !== down) { canvas.width = across; canvas.height = down; }
-  const pen = canvas.getContext("2d");
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  pen.clearRect(0, 0, width, height);
-  pen.imageSmoothingEnabled = false;
-  pen.textAlign = "center";
-  pen.textBaseline = "middle";
-  return { pen, width, height };
-}
+export const brightness = (r, g, b) => 0.299 * r + 0.587 * g + 0.114 * b;      // ITU-R BT.601
 
 export const font = (size, weight = 400) => `${weight} ${size}px ${STACK}`;
 

@@ -1,9 +1,7 @@
 // What the playground paints: the field of a unit over the plane, the network with its units' fields, gradient norms,
 // loss curves. Everything here reads numbers and draws; nothing trains.
-import { color, fmt, linear, ticks } from "./controls.js";
+import { color, fmt, linear, sharpPen, ticks } from "./controls.js";
 import { createWorkspace, forward } from "./mlp_engine.js";
-
-const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
 
 // ---- colours and canvases ---------------------------------------------------------------------------------------
 
@@ -25,18 +23,6 @@ function ramp({ orange, page, blue }, most) {
     pixels[i] = (255 << 24) | (b << 16) | (g << 8) | r;
   }
   return pixels;
-}
-
-// A context whose unit is the CSS pixel, on a canvas as sharp as the screen, wiped.
-export function sharp(canvas) {
-  const ratio = Math.min(3, window.devicePixelRatio || 1), width = canvas.clientWidth, height = canvas.clientHeight;
-  const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
-  if (canvas.width !== across || canvas.height !== down) { canvas.width = across; canvas.height = down; }
-  const pen = canvas.getContext("2d");
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  pen.clearRect(0, 0, width, height);
-  pen.font = FONT;
-  return { pen, width, height };
 }
 
 // Pixels to write into, and the small canvas that holds them.
@@ -83,7 +69,7 @@ const clampTone = (tone) => (tone > 0 ? (tone < 255 ? tone : 255) : 0);         
 
 // The chosen unit's field over the whole canvas, smooth, with the line where it changes sides.
 export function paintField(canvas, network, grid, { layer, unit }, inks) {
-  const { pen, width, height } = sharp(canvas), { size, scratch, work } = grid, kind = kindOf(network, layer);
+  const { pen, width, height } = sharpPen(canvas), { size, scratch, work } = grid, kind = kindOf(network, layer);
   const values = work.a[layer], stride = network.sizes[layer], tone = TONES[kind];
   for (let k = 0, at = unit; k < scratch.pixels.length; k++, at += stride) scratch.pixels[k] = inks.faint[clampTone(tone(values[at])) | 0];
   scratch.flush();
@@ -120,7 +106,7 @@ export function traceContour(pen, values, stride, unit, size, level, cell) {
 
 // The points: class 0 square, class 1 round; hollow ones are held out. cursor: where the keyboard stands, or null.
 export function paintPoints(canvas, { train, held, range }, cursor, inks) {
-  const { pen, width } = sharp(canvas), X = linear([-range, range], [0, width]), Y = linear([range, -range], [0, width]);
+  const { pen, width } = sharpPen(canvas), X = linear([-range, range], [0, width]), Y = linear([range, -range], [0, width]);
   const count = train.y.length, size = Math.min(5, (width / 100) * (count > 120 ? 1 : count > 40 ? 1.3 : 1.9));
   for (const [part, filled] of [[held, false], [train, true]])
     for (let i = 0; i < part.y.length; i++) paintMark(pen, X(part.X[2 * i]), Y(part.X[2 * i + 1]), size, part.y[i], filled, inks);
@@ -183,7 +169,7 @@ function fillAtlas(atlas, network, { size, work }, inks) {
 }
 
 export function paintNetwork(canvas, network, grid, atlas, shown, inks) {
-  const { pen, width } = sharp(canvas), place = placeUnits(network, width), { x, y, tile } = place;
+  const { pen, width } = sharpPen(canvas), place = placeUnits(network, width), { x, y, tile } = place;
   network.layers.forEach((part, l) => paintLinks(pen, network.params, part, l, place, shown, inks));
   pen.globalAlpha = 1;
   fillAtlas(atlas, network, grid, inks);
@@ -242,7 +228,7 @@ function writeOver(pen, text, x, y, inks) {
 
 // One bar per weight matrix, standing under the lines that it belongs to; a step of the axis is a factor of 100.
 export function paintNorms(canvas, network, norms, inks) {
-  const { pen, width, height } = sharp(canvas), { x, pitch } = placeUnits(network, width);
+  const { pen, width, height } = sharpPen(canvas), { x, pitch } = placeUnits(network, width);
   const Y = linear([FLOOR, CEILING], [height - 20, 18]), wide = Math.min(30, 0.5 * pitch), digits = pitch < 60 ? 1 : 2;
   pen.strokeStyle = inks.rule;
   pen.fillStyle = inks.muted;
@@ -268,7 +254,7 @@ export function paintNorms(canvas, network, norms, inks) {
 
 // Training loss blue, held-out loss orange, over the steps. history: { count, step, train, held }.
 export function paintLoss(canvas, { count, step, train, held }, inks) {
-  const { pen, width, height } = sharp(canvas), last = Math.max(50, count ? step[count - 1] : 0);
+  const { pen, width, height } = sharpPen(canvas), last = Math.max(50, count ? step[count - 1] : 0);
   let top = 0.8;
   for (let i = 0; i < count; i++) top = Math.max(top, Math.min(4, 1.05 * train[i]), Math.min(4, 1.05 * (held[i] || 0)));
   const X = linear([0, last], [34, width - 8]), Y = linear([0, top], [height - 20, 8]);

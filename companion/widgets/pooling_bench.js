@@ -1,6 +1,6 @@
 // One picture, six ways to pool it, and what a shift by single pixels does to each pooled map.
 import { bind, button, clamp, color, fmt, frame, h, onTheme, select, setAll, slider, status, toolbar } from "./controls.js";
-import { channelsOf, css, mix, outline, palette, readImages, sharpPen } from "./pixel_canvas.js";
+import { channelsOf, css, mix, outline, palette, pixelPen, readImages } from "./pixel_canvas.js";
 import { KINDS, chancesOf, drawFrom, chanceAt, entriesOf, firstLargest, gradientMap, outputSize, poolMap, shiftErrors, viewOf } from "./pooling_engine.js";
 
 const SIDE = 16, MARGIN = 4, MOST = 4, OWN = "own drawing", INK = 16;      // INK: the value of a pixel that the reader draws
@@ -60,7 +60,7 @@ function inksFor(el, isInk) {
 }
 
 function paintCells(canvas, values, size, top, tone, page) {
-  const { pen, width } = sharpPen(canvas), cell = width / size;
+  const { pen, width } = pixelPen(canvas), cell = width / size;
   for (let k = 0; k < values.length; k++) {
     const left = Math.round((k % size) * cell), up = Math.round(Math.floor(k / size) * cell);
     pen.fillStyle = css(tone(clamp(values[k] / top, 0, 1)));

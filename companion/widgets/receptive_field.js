@@ -1,5 +1,5 @@
 // A stack of windows: build it, point at a cell of any map, and see the cells that it depends on in the maps before.
-import { bind, button, clamp, color, fmt, frame, h, onTheme, select, setAll, slider, status, toolbar, uid } from "./controls.js";
+import { bind, button, clamp, color, fmt, frame, h, onTheme, select, setAll, sharpPen, slider, status, toolbar, uid } from "./controls.js";
 import { mapSizes, middle, pathCounts, reached, receptiveFields, span, total } from "./receptive_engine.js";
 
 const KINDS = [["conv", "convolution"], ["pool", "pooling"]];
@@ -51,19 +51,6 @@ const choose = (wanted, n) => (wanted < 0 ? Math.floor(n / 2) : Math.min(wanted,
 const many = (n) => (n < 1e10 ? n.toLocaleString("en") : fmt(n));
 
 // ---- painting ---------------------------------------------------------------------------------------------------
-
-const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
-
-function sharpPen(canvas) {
-  const ratio = Math.min(3, window.devicePixelRatio || 1), width = canvas.clientWidth, height = canvas.clientHeight;
-  const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
-  if (canvas.width !== across || canvas.height !== down) { canvas.width = across; canvas.height = down; }
-  const pen = canvas.getContext("2d");
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  pen.clearRect(0, 0, width, height);
-  pen.font = FONT;
-  return { pen, width, height };
-}
 
 const shade = (share) => (share > 0 ? 0.12 + 0.88 * share : 0);           // a cell with few paths still shows
 
