@@ -1,4 +1,4 @@
-"""Dropout in both forms: what is expected stays, for every rate; evaluation is exact."""
+"""Dropout in both forms, stochastic depth: what is expected stays, for every rate; evaluation is exact."""
 
 import math
 
@@ -7,7 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from companion.layers.drop import Dropout, DropoutScaledAtTest, dropout, dropout_scaled_at_test
+from companion._torchvision import torchvision
+from companion.layers.drop import (
+    Dropout,
+    DropoutScaledAtTest,
+    StochasticDepth,
+    dropout,
+    dropout_scaled_at_test,
+    stochastic_depth,
+)
 
 RATES = [0.0, 0.1, 0.2, 0.5, 0.8, 0.9]
 N = 40_000
@@ -106,12 +114,87 @@ def test_modules_follow_train_and_eval_inside_a_network():
 @pytest.mark.parametrize("p", [-0.1, 1.01, math.nan])
 def test_bad_rates(p):
     message = rf"p, the probability of dropping, must lie in \[0, 1\], got {p}"
-    for call in (Dropout, DropoutScaledAtTest, lambda p: dropout(torch.ones(1), p)):
+    rows = torch.ones(1)
+    for call in (
+        Dropout,
+        DropoutScaledAtTest,
+        StochasticDepth,
+        lambda p: dropout(rows, p),
+        lambda p: stochastic_depth(rows, p),
+    ):
         with pytest.raises(ValueError, match=message):
             call(p)
 
 
-@pytest.mark.parametrize("function", [dropout, dropout_scaled_at_test])
+@pytest.mark.parametrize("function", [dropout, dropout_scaled_at_test, stochastic_depth])
 def test_whole_numbers_are_refused(function):
     with pytest.raises(TypeError, match=r"floating point, got torch\.int64"):
-        function(torch.ones(3, dtype=torch.int64))
+        function(torch.ones(3, dtype=torch.int64), 0.5)
+
+
+# --- stochastic depth
+
+
+@pytest.mark.parametrize("p", RATES)
+def test_the_branch_expected_in_training_is_the_branch_in_evaluation(p):
+    layer, x = StochasticDepth(p), torch.randn(1, 3, dtype=torch.float64).expand(N, 3)
+    trained, evaluated = layer(x), layer.eval()(x)
+    assert evaluated is x
+    spread = trained.std(dim=0) / math.sqrt(N)
+    assert ((trained.mean(dim=0) - x[0]).abs() <= 4.5 * spread + 1e-12).all()
+
+
+@pytest.mark.parametrize("p", RATES)
+def test_an_example_is_kept_or_dropped_as_a_whole(p):
+    x = torch.rand(2_000, 2, 3, dtype=torch.float64) + 0.5
+    y = stochastic_depth(x, p)
+    kept = (y != 0).flatten(1)
+    assert (kept.all(dim=1) | ~kept.any(dim=1)).all()
+    torch.testing.assert_close(y[kept[:, 0]], x[kept[:, 0]] / (1 - p))
+    share = kept[:, 0].double().mean().item()
+    assert share == pytest.approx(1 - p, abs=4.5 * math.sqrt(p * (1 - p) / 2_000))
+
+
+def test_dropping_rows_has_the_statistics_of_torchvisions():
+    x = torch.randn(1, 4, 2, 2, dtype=torch.float64).expand(N, 4, 2, 2)
+    ours, theirs = stochastic_depth(x, 0.3), torchvision.ops.stochastic_depth(x, 0.3, mode="row")
+    torch.testing.assert_close(ours.unique(), theirs.unique(), rtol=1e-12, atol=0)
+    for statistic in (torch.mean, torch.std):
+        torch.testing.assert_close(statistic(ours, dim=0), statistic(theirs, dim=0), rtol=0, atol=0.06)
+    for p in (0.0, 1.0):
+        assert torch.equal(stochastic_depth(x, p), torchvision.ops.stochastic_depth(x, p, mode="row"))
+
+
+def test_a_chain_of_residual_blocks_is_as_long_on_average_as_the_rates_say():
+    """With a branch that adds 1, the sum counts the blocks that were not skipped: the mean of kept / (1 - p) is 1."""
+    rates = [0.0, 0.2, 0.5]
+    x = torch.zeros(N, dtype=torch.float64)
+    skipped = torch.zeros(N)
+    for p in rates:
+        branch = stochastic_depth(torch.ones_like(x), p)
+        x, skipped = x + branch, skipped + (branch == 0)
+    assert x.mean().item() == pytest.approx(len(rates), abs=0.05)
+    assert skipped.mean().item() == pytest.approx(sum(rates), abs=0.02)
+
+
+def test_gradient_passes_through_the_kept_examples():
+    x = torch.randn(50, 3, dtype=torch.float64, requires_grad=True)
+    y = stochastic_depth(x, 0.5)
+    y.sum().backward()
+    torch.testing.assert_close(x.grad, torch.where(y == 0, 0.0, 2.0).double())
+
+
+def test_stochastic_depth_keeps_precision_layout_and_the_generators_word():
+    x = torch.randn(30, 4, 2, 2).to(torch.bfloat16, memory_format=torch.channels_last)
+    a, b, c = (stochastic_depth(x, 0.5, generator=torch.Generator().manual_seed(s)) for s in (1, 1, 2))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+    assert a.dtype == torch.bfloat16
+    assert a.is_contiguous(memory_format=torch.channels_last)
+    assert str(StochasticDepth(0.25)) == "StochasticDepth(p=0.25)"
+    assert stochastic_depth(x[:0], 0.5).shape == (0, 4, 2, 2)
+
+
+def test_stochastic_depth_needs_a_batch():
+    with pytest.raises(ValueError, match=r"\(N, \*\), a batch of examples, got \(\)"):
+        stochastic_depth(torch.tensor(1.0), 0.5)
