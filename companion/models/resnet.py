@@ -310,44 +310,51 @@ def resnet34(*, num_classes: int = 1000, in_channels: int = 3) -> ResNet:
 
 def resnet50(*, num_classes: int = 1000, in_channels: int = 3, stride_in_3x3: bool = True) -> ResNet:
     """Return ResNet-50: 25,557,032 parameters at 1000 classes. Source: He et al. 2015, table 1."""
-    sizes = {"num_classes": num_classes, "in_channels": in_channels}
-    return ResNet(Bottleneck, (3, 4, 6, 3), stride_in_3x3=stride_in_3x3, **sizes)
+    return ResNet(
+        Bottleneck, (3, 4, 6, 3), stride_in_3x3=stride_in_3x3, num_classes=num_classes, in_channels=in_channels
+    )
 
 
 def resnet101(*, num_classes: int = 1000, in_channels: int = 3, stride_in_3x3: bool = True) -> ResNet:
     """Return ResNet-101: 44,549,160 parameters at 1000 classes. Source: He et al. 2015, table 1."""
-    sizes = {"num_classes": num_classes, "in_channels": in_channels}
-    return ResNet(Bottleneck, (3, 4, 23, 3), stride_in_3x3=stride_in_3x3, **sizes)
+    return ResNet(
+        Bottleneck, (3, 4, 23, 3), stride_in_3x3=stride_in_3x3, num_classes=num_classes, in_channels=in_channels
+    )
 
 
 def resnet152(*, num_classes: int = 1000, in_channels: int = 3, stride_in_3x3: bool = True) -> ResNet:
     """Return ResNet-152: 60,192,808 parameters at 1000 classes. Source: He et al. 2015, table 1."""
-    sizes = {"num_classes": num_classes, "in_channels": in_channels}
-    return ResNet(Bottleneck, (3, 8, 36, 3), stride_in_3x3=stride_in_3x3, **sizes)
+    return ResNet(
+        Bottleneck, (3, 8, 36, 3), stride_in_3x3=stride_in_3x3, num_classes=num_classes, in_channels=in_channels
+    )
 
 
 def resnext50_32x4d(*, num_classes: int = 1000, in_channels: int = 3) -> ResNet:
     """Return ResNeXt-50 with 32 groups of 4: 25,028,904 parameters. Source: Xie et al. 2017, arXiv:1611.05431."""
-    sizes = {"num_classes": num_classes, "in_channels": in_channels}
-    return ResNet(Bottleneck, (3, 4, 6, 3), groups=32, width_per_group=4, **sizes)
+    return ResNet(
+        Bottleneck, (3, 4, 6, 3), groups=32, width_per_group=4, num_classes=num_classes, in_channels=in_channels
+    )
 
 
 def resnext101_32x8d(*, num_classes: int = 1000, in_channels: int = 3) -> ResNet:
     """Return ResNeXt-101 with 32 groups of 8: 88,791,336 parameters. Source: Xie et al. 2017, arXiv:1611.05431."""
-    sizes = {"num_classes": num_classes, "in_channels": in_channels}
-    return ResNet(Bottleneck, (3, 4, 23, 3), groups=32, width_per_group=8, **sizes)
+    return ResNet(
+        Bottleneck, (3, 4, 23, 3), groups=32, width_per_group=8, num_classes=num_classes, in_channels=in_channels
+    )
 
 
 def wide_resnet50_2(*, num_classes: int = 1000, in_channels: int = 3) -> ResNet:
     """Return Wide ResNet-50-2: 68,883,240 parameters. Source: Zagoruyko & Komodakis 2016, arXiv:1605.07146."""
-    sizes = {"num_classes": num_classes, "in_channels": in_channels}
-    return ResNet(Bottleneck, (3, 4, 6, 3), groups=1, width_per_group=128, **sizes)
+    return ResNet(
+        Bottleneck, (3, 4, 6, 3), groups=1, width_per_group=128, num_classes=num_classes, in_channels=in_channels
+    )
 
 
 def wide_resnet101_2(*, num_classes: int = 1000, in_channels: int = 3) -> ResNet:
     """Return Wide ResNet-101-2: 126,886,696 parameters. Source: Zagoruyko & Komodakis 2016, arXiv:1605.07146."""
-    sizes = {"num_classes": num_classes, "in_channels": in_channels}
-    return ResNet(Bottleneck, (3, 4, 23, 3), groups=1, width_per_group=128, **sizes)
+    return ResNet(
+        Bottleneck, (3, 4, 23, 3), groups=1, width_per_group=128, num_classes=num_classes, in_channels=in_channels
+    )
 
 
 def _stem(kind: str, in_channels: int, width: int) -> nn.Sequential:
