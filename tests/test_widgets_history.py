@@ -367,6 +367,20 @@ def test_heights_are_shares_or_their_logarithms(show):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("width", [900, 330])
+@pytest.mark.parametrize("log", [False, True])
+def test_the_person_s_line_crosses_no_number(show, width, log):
+    page = show(chart(), width=width, outside=True, person=True, log=log)
+    crossed = page.evaluate("""() => {
+      const line = document.querySelector(".bk-ilsvrc_chart-person").getBoundingClientRect().top;
+      const all = [...document.querySelectorAll(".bk-ilsvrc_chart-value")];
+      const crosses = (box) => box.top + 0.25 * box.height < line && line < box.bottom - 0.2 * box.height;   // digits
+      return all.filter((v) => crosses(v.getBoundingClientRect())).map((v) => v.textContent);
+    }""")
+    assert crossed == []
+
+
+@pytest.mark.browser
 def test_hover_tells_a_year_and_click_keeps_it(show):
     page = show(chart())
     box = page.locator(".bk-ilsvrc_chart-stage").bounding_box()
