@@ -406,6 +406,13 @@ def readout(page: Page) -> dict[str, str]:
     return dict(zip(("step", "epoch", "seed", "train", "train_right", "held", "held_right"), values, strict=True))
 
 
+@pytest.mark.browser
+def test_every_number_has_a_name_of_its_own(playground):
+    names = playground().locator(".bk-playground-readout dt")
+    assert len(set(names.all_inner_texts())) == names.count() == 7
+    assert names.evaluate_all("(all) => all.filter((dt) => dt.scrollWidth > dt.clientWidth).length") == 0
+
+
 def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 

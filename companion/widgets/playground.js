@@ -199,7 +199,7 @@ function makeReadout() {
   const cells = {};
   const item = (name, label) => { cells[name] = h("dd", { text: "–" }); return h("div", {}, h("dt", { text: label }), cells[name]); };
   const el = h("dl", { class: "bk-playground-readout" }, item("step", "step"), item("epoch", "epoch"), item("seed", "seed"),
-    item("train", "training loss"), item("trainRight", "right"), item("held", "held-out loss"), item("heldRight", "right"));
+    item("train", "training loss"), item("trainRight", "training right"), item("held", "held-out loss"), item("heldRight", "held-out right"));
   const percent = (v) => (Number.isFinite(v) ? `${Math.round(100 * v)} %` : "–"), loss = (v) => (Number.isFinite(v) ? v.toFixed(4) : "–");
   return {
     el,
