@@ -50,9 +50,9 @@
     changed() {
       return this.#linked().filter((t) => write(this.#state[t]) !== write(this.#state.defaults[t])).map((t) => [this.#name(t), this.#state[t]]);
     }
-    link() {
+    link() {                                              // untouched: to the figure, by a name that no heading has
       const hash = new URLSearchParams(this.changed().map(([name, value]) => [name, write(value)]));
-      return `${location.href.split("#")[0]}#${spell(hash) || `${this.#state.key}.`}`;
+      return `${location.href.split("#")[0]}#${spell(hash) || `${this.#state.key}.figure`}`;
     }
     get(trait) { return this.#state[trait]; }
     set(trait, value) {
