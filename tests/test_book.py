@@ -1,5 +1,6 @@
 """The sources of the book: chapters that are whole, notebooks that match them, tools that fail loudly."""
 
+import itertools
 import json
 import re
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from pybtex.database import parse_file
+from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
@@ -130,8 +132,8 @@ def rewriter(tmp_path):
     other = notebooks.Page(notebooks.BOOK / "part" / "there.md", 3, "There", {"eq-b": "3.4"}, {"there": "There"})
     bib = tmp_path / "references.bib"
     bib.write_text(
-        "@article{one, author={Rosenblatt, Frank}, title={T}, year={1958}, doi={10.1/x}}"
-        "@article{two, author={McCulloch, Warren S. and Pitts, Walter}, title={T}, year={1943}}"
+        "@article{one, author={Rosenblatt, Frank}, title={T}, journal={J}, year={1958}, doi={10.1/x}}"
+        "@article{two, author={McCulloch, Warren S. and Pitts, Walter}, title={T}, journal={J}, year={1943}}"
         "@article{many, author={A, A and B, B and C, C}, title={T}, year={1986}}"
     )
     return notebooks.Rewriter(page, [page, other], parse_file(str(bib)))
@@ -144,8 +146,8 @@ def rewriter(tmp_path):
         ("{cite:p}`two,many`", "(McCulloch and Pitts, 1943; A et al., 1986)"),
         ("{eq}`eq-a` and {eq}`eq-b`", "(2.1) and (3.4)"),
         (
-            "{ref}`there` {ref}`text <there>` {ref}`here`",
-            "[There](../part/there.ipynb) [text](../part/there.ipynb) Here",
+            "{ref}`there` {ref}`text <there>` {ref}`here` {ref}`text <here>`",
+            "[There](../part/there.ipynb) [text](../part/there.ipynb) *Here* text",
         ),
         ("{ref}`ex-a`", "Exercise 2.1"),
         ("{term}`margins <margin>`", "margins"),
@@ -153,14 +155,69 @@ def rewriter(tmp_path):
         ("(label)=\n# Title", "# Title"),
         ("```{math}\n:label: eq-a\n\ny = x\n```", "$$\ny = x\n\\tag{2.1}\n$$"),
         ("```{note}\nA {eq}`eq-a`.\n\nB.\n```", "> **Note.** A (2.1).\n>\n> B."),
-        ("````{exercise} Try\n:label: ex-a\nDo.\n````", "**Exercise 2.1 (Try).** Do."),
-        ("````{solution-start} ex-a\n:class: dropdown\n````", "**Solution to exercise 2.1.**"),
+        ("```{admonition} In fact…\nA.\n```", "> **In fact…** A."),
+        ("````{exercise} Try\n:label: ex-a\n1. Do.\n````", "### Exercise 2.1 (Try)\n\n1. Do."),
+        ("````{solution-start} ex-a\n:class: dropdown\n````", "#### Solution to exercise 2.1"),
         ("```python\n{eq}`eq-a`\n```", "```python\n{eq}`eq-a`\n```"),
-        ("```{chapter}\n:papers: one\n```", ""),
     ],
 )
 def test_markup_becomes_plain_markdown(rewriter, source, plain):
     assert rewriter.markdown(source) == plain
+
+
+def test_the_line_under_a_title_tells_what_can_be_known_without_a_run(rewriter, tmp_path):
+    rewriter.page.path = tmp_path / "here.md"
+    rewriter.page.path.write_text("---\n---\n" + "word " * 1000 + "{glue:text}`share:.1f`")
+    line, note = rewriter.markdown("```{chapter}\n:papers: one two\n```").split("\n\n")
+    papers = "[Rosenblatt (1958)](https://doi.org/10.1/x), McCulloch and Pitts (1943)"
+    assert line == f"**Reads in** about 10 minutes. **Papers** {papers}."
+    assert "**`share`**" in note  # what stands in the text for a number is explained
+
+
+def test_works_without_an_address_can_be_found_in_the_references(rewriter):
+    rewriter.markdown("{cite:p}`two` and {cite:t}`one`")
+    assert rewriter.references().split("\n") == [
+        "## References",
+        "",
+        "- Warren S. McCulloch and Walter Pitts. T. *J*, 1943.",
+        "- Frank Rosenblatt. T. *J*, 1958. [doi:10.1/x](https://doi.org/10.1/x).",
+    ]
+
+
+def test_comments_in_code_name_equations_by_number(rewriter):
+    assert rewriter.code("z = x  # eq-a, eq-b") == "z = x  # (2.1), (3.4)"
+    with pytest.raises(ValueError, match="'eq-none'"):
+        rewriter.code("z = x  # eq-none")
+
+
+def test_a_page_too_names_equations_by_number_in_code(tmp_path):
+    (tmp_path / "index.md").write_text("# Index\n\n```{toctree}\n:numbered:\none\ntwo\n```\n")
+    (tmp_path / "one.md").write_text("# One\n\n```{math}\n:label: eq-a-b\nx\n```\n")
+    block = "```{code-block} python\nz = x  # eq-c, eq-a-b\n```"
+    (tmp_path / "two.md").write_text(f"# Two\n\n```{{math}}\n:label: eq-c\nx\n```\n\n{block}\n")
+    settings = {"extensions": ["myst_parser", "bookkit.equations"], "numfig": True, "html_theme": "basic"}
+    out = tmp_path / "out"
+    Sphinx(tmp_path, None, out, tmp_path / "trees", "html", confoverrides=settings, status=None).build()
+    page = (out / "two.html").read_text()
+    assert "# (2.1), (1.1)</span>" in page
+    assert "eq-" not in re.sub(r"<[^>]*>", "", page)
+
+
+@every_chapter
+def test_a_notebook_folds_what_the_page_folds(name):
+    [path] = notebooks.NOTEBOOKS.rglob(f"{name}.ipynb")
+    cells = nbformat.read(path, as_version=4).cells
+    for cell in cells:
+        hidden = "hide-input" in cell.metadata.get("tags", [])
+        assert cell.metadata.get("jupyter", {}).get("source_hidden", False) is hidden
+        assert not re.search(r"\beq-[a-z]", cell.source)
+    heads = [cell for cell in cells if re.match(r"#{2,4} ", cell.source)]
+    for head, following in itertools.pairwise(heads):
+        if head.metadata.get("jp-MarkdownHeadingCollapsed"):
+            assert re.fullmatch(r"#### Solution to exercise \d+\.\d+", head.source)
+            assert re.match(r"## |### Exercise ", following.source)  # ends the fold
+    folded = [head for head in heads if head.metadata.get("jp-MarkdownHeadingCollapsed")]
+    assert len(folded) == TEXTS[name].count("{solution-start}") > 0
 
 
 @pytest.mark.parametrize(

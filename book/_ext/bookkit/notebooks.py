@@ -2,7 +2,8 @@
 
 The same pages give the same bytes every time: cell ids come from the cells' content. What only Sphinx understands is
 rewritten to plain Markdown, so that the notebooks read well in Jupyter and Colab: citations become names and years
-with links, references become links between notebooks, equations keep the book's numbers.
+with links, and a list of references at the end; references become links between notebooks; equations keep the book's
+numbers; what the page folds away (solutions, the code of figures and quizzes) is folded away.
 """
 
 import argparse
@@ -16,9 +17,13 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+from pybtex.backends.markdown import Backend
 from pybtex.database import BibliographyData, Entry, parse_file
 from pybtex.richtext import Text
+from pybtex.style.formatting.plain import Style
 
+from bookkit.chapter import data_used, minutes
+from bookkit.equations import numbered
 from bookkit.project import ROOT, chapters, declared_address
 
 BOOK, NOTEBOOKS = ROOT / "book", ROOT / "notebooks"
@@ -36,7 +41,10 @@ NOTES = {
     "margin",
     "dropdown",
 }
-DROPPED = {"chapter", "timings", "solution-end", "bibliography", "tableofcontents"}
+SOLUTION = "#### Solution to exercise "
+FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}  # the code: in JupyterLab, in Colab
+FOLDED_BELOW = {"jp-MarkdownHeadingCollapsed": True}  # all that follows a heading: in JupyterLab
+DROPPED = {"timings", "solution-end", "bibliography", "tableofcontents"}
 
 
 @dataclass
@@ -69,6 +77,7 @@ class Rewriter:
 
     def __init__(self, page: Page, pages: list[Page], bibliography: BibliographyData) -> None:
         self.page, self.pages, self.bibliography = page, pages, bibliography
+        self.cited: set[str] = set()
 
     def markdown(self, text: str) -> str:
         """Return the text with directives and roles rewritten.
@@ -89,6 +98,18 @@ class Rewriter:
                 out.append(self._line(line))
         return re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip()
 
+    def code(self, source: str) -> str:
+        """Return the code of a cell with the numbers of equations for their labels."""
+        return numbered(source, self._number)
+
+    def references(self) -> str:
+        """Return a list of all works that have been cited so far."""
+        style, backend = Style(), Backend()
+        entries = style.format_entries(style.sort([self.bibliography.entries[key] for key in self.cited]))
+        texts = [entry.text.render(backend).replace("\n", " ") for entry in entries]
+        plain = [re.sub(r"\\([^*_`\[\]])", r"\1", text) for text in texts]  # the backend escapes every full stop
+        return "## References\n\n" + "\n".join(f"- {text}" for text in plain)
+
     def _line(self, line: str) -> str:
         return ROLE.sub(self._role, line)
 
@@ -100,19 +121,37 @@ class Rewriter:
             body.pop(0)
         if name in DROPPED:
             return ""
+        if name == "chapter":
+            return self._chapter(options.get("papers", "").split())
         if name == "math":
             tag = f" \\tag{{{self._number(options['label'])}}}" if "label" in options else ""
             return "\n".join(["$$", *(line for line in body if line), *([tag.strip()] if tag else []), "$$"])
         if name == "exercise":
             number = self._number(options["label"])
-            return f"**Exercise {number}{f' ({title})' if title else ''}.** {self.markdown(chr(10).join(body))}"
+            return f"### Exercise {number}{f' ({title})' if title else ''}\n\n{self.markdown(chr(10).join(body))}"
         if name == "solution-start":
-            return f"**Solution to exercise {self._number(title)}.**"
+            return f"{SOLUTION}{self._number(title)}\n"
         if name in NOTES:
             head = title or name.capitalize()
-            content = f"**{head}.** {self.markdown(chr(10).join(body))}"
+            stop = "" if head[-1] in ".?!…" else "."
+            content = f"**{head}{stop}** {self.markdown(chr(10).join(body))}"
             return "\n".join(f"> {line}".rstrip() for line in content.split("\n"))
         raise ValueError(f"{self.page.path.name}: no rule for the directive {{{name}}} in notebooks")
+
+    def _chapter(self, papers: list[str]) -> str:
+        source = self.page.path.read_text(encoding="utf-8")
+        facts = [f"**Reads in** about {minutes(source)} minutes."]
+        if used := data_used(source):
+            facts.append(f"**Data** {'; '.join(used)}.")
+        if papers:
+            facts.append(f"**Papers** {', '.join(self._cite(key, '{} ({})') for key in papers)}.")
+        text = " ".join(facts)
+        if name := re.search(r"\{glue:text\}`(\w+)", source):
+            text += (
+                f"\n\nWhere the text has a name in bold code, such as **`{name[1]}`**, read a number: "
+                "a code cell near it computes the number and prints it under that name."
+            )
+        return text
 
     def _role(self, match: re.Match[str]) -> str:
         name, text = match["name"], match["text"]
@@ -146,8 +185,8 @@ class Rewriter:
             if label not in page.headings:
                 continue
             name = shown or page.headings[label]
-            if page is self.page or page.number == 0:
-                return name
+            if page is self.page or page.number == 0:  # no link that leads nowhere in Colab
+                return shown or f"*{name}*"
             up = "../" * (len(self.page.path.relative_to(BOOK).parts) - 1)
             return f"[{name}]({up}{page.path.relative_to(BOOK).with_suffix('.ipynb').as_posix()})"
         raise ValueError(f"{self.page.path.name}: nothing is labelled {label!r}")
@@ -155,6 +194,7 @@ class Rewriter:
     def _cite(self, key: str, form: str) -> str:
         if key not in self.bibliography.entries:
             raise ValueError(f"{self.page.path.name}: {key!r} is not in references.bib")
+        self.cited.add(key)
         entry = self.bibliography.entries[key]
         name = form.format(_authors(entry), entry.fields.get("year", "n.d."))
         doi, url = entry.fields.get("doi"), entry.fields.get("url")
@@ -200,15 +240,17 @@ def notebook(page: Page, pages: list[Page], bibliography: BibliographyData) -> s
     source = jupytext.read(page.path)
     cells = [nbformat.v4.new_code_cell(setup_cell())]
     for cell in source.cells:
-        text = rewriter.markdown(cell.source) if cell.cell_type == "markdown" else cell.source
-        if not text:
+        if cell.cell_type == "markdown":
+            cells += _prose(rewriter.markdown(cell.source))
             continue
-        tags = {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
-        make = nbformat.v4.new_markdown_cell if cell.cell_type == "markdown" else nbformat.v4.new_code_cell
-        cells.append(make(text, metadata=tags))
+        tags = cell.metadata.get("tags", [])
+        metadata = {"tags": tags, **(FOLDED if "hide-input" in tags else {})} if tags else {}
+        cells.append(nbformat.v4.new_code_cell(rewriter.code(cell.source), metadata=metadata))
         if figure := cell.metadata.get("mystnb", {}).get("figure"):
             caption = rewriter.markdown(figure["caption"])
             cells.append(nbformat.v4.new_markdown_cell(f"*Figure {page.numbers[figure['name']]}. {caption}*"))
+    if rewriter.cited:
+        cells.append(nbformat.v4.new_markdown_cell(rewriter.references()))
     if cells[1].cell_type == "markdown":  # the title first
         cells[0], cells[1] = cells[1], cells[0]
     seen = Counter[str]()
@@ -224,6 +266,16 @@ def notebook(page: Page, pages: list[Page], bibliography: BibliographyData) -> s
     made = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
     nbformat.validate(made)
     return nbformat.writes(made) + "\n"
+
+
+def _prose(text: str) -> list[nbformat.NotebookNode]:
+    """Return the cells of a text: headings begin a cell, and that of a solution is one by itself and folds the rest."""
+    cells = []
+    for piece in re.split(rf"^(?=## |### Exercise )|^({SOLUTION}.*)$", text, flags=re.MULTILINE):
+        if piece and piece.strip():
+            metadata = FOLDED_BELOW if piece.startswith(SOLUTION) else {}
+            cells.append(nbformat.v4.new_markdown_cell(piece.strip(), metadata=metadata))
+    return cells
 
 
 def generate() -> dict[Path, str]:
