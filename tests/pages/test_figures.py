@@ -168,6 +168,22 @@ def test_a_link_brings_an_experiment_back(visit, name):
     assert again.problems == []
 
 
+def test_a_link_to_an_untouched_figure_leads_there(visit):
+    page = visit(WITH_FIGURES[-1]).page
+    frame = page.locator(".bk-figure:has(.bk-toolbar)").last
+    key = frame.get_attribute("data-key")
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")  # then the figure shows it
+    press(frame, "Copy link")
+    link = frame.locator(".bk-toolbar [role=status]").inner_text()
+    assert link.endswith(f"#{key}.figure")  # a full stop at the end would be lost in a letter
+    again = visit(WITH_FIGURES[-1], fragment=f"#{key}.figure")
+    assert again.problems == []
+    assert again.page.evaluate("scrollY") > 0
+    assert again.page.locator(f'.bk-figure[data-key="{key}"]').evaluate(
+        "(el) => { const { top } = el.getBoundingClientRect(); return top >= 0 && top < innerHeight; }"
+    )
+
+
 @pytest.mark.parametrize("name", figures())
 def test_nonsense_in_the_address_does_no_harm(visit, name):
     page = visit(name).page
