@@ -1,0 +1,162 @@
+"""NASNet-A against timm's large form, the mobile form against timm's cells wired by hand, counts, wiring, errors."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from companion._torchvision import torchvision  # noqa: F401 - before timm
+from companion.models.nasnet import (
+    NORMAL,
+    REDUCTION,
+    Cell,
+    FactorizedReduction,
+    NASNet,
+    PadSame,
+    nasnet_a_large,
+    nasnet_a_mobile,
+)
+from companion.weights import match_state
+from tests.twins import assert_same_logits, reference_twin
+
+timm_nasnet = pytest.importorskip("timm.models.nasnet")
+
+
+def count(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def small(**changes) -> NASNet:
+    sizes = {"cells_per_stage": 1, "penultimate_channels": 96, "stem_channels": 4, "skip_reduction": True}
+    return NASNet(**{**sizes, "num_classes": 5, **changes})
+
+
+def test_published_counts():
+    with torch.device("meta"):
+        assert count(nasnet_a_mobile()) == 5_289_978
+        assert count(nasnet_a_large()) == 88_753_150
+
+
+@pytest.mark.parametrize("size", [64, 75])
+def test_a_narrow_large_form_says_what_timm_says(size):
+    twins = reference_twin(
+        lambda: small(cells_per_stage=6, penultimate_channels=192, stem_channels=8),
+        lambda: timm_nasnet.NASNetALarge(num_classes=5, num_features=192, stem_size=8),
+    )
+    assert_same_logits(twins, size=size)
+
+
+def test_the_large_form_itself_says_what_timm_says():
+    twins = reference_twin(nasnet_a_large, timm_nasnet.nasnetalarge, dtype=torch.float32)
+    assert_same_logits(twins, size=64, tolerance=1e-4)
+
+
+class TimmMobile(timm_nasnet.NASNetALarge):
+    """timm's own cells, four a stage, wired as the authors' mobile configuration: no reduction is skipped."""
+
+    def __init__(self) -> None:
+        super().__init__(stem_size=32, num_features=1056)
+        for i in (4, 5, 10, 11, 16, 17):
+            delattr(self, f"cell_{i}")
+
+    def forward(self, x):
+        maps = [self.conv0(x)]
+        maps.append(self.cell_stem_0(maps[0]))
+        maps.append(self.cell_stem_1(maps[0], maps[1]))
+        for names in (range(4), ["reduction_cell_0", *range(6, 10)], ["reduction_cell_1", *range(12, 16)]):
+            for name in names:
+                cell = getattr(self, name if isinstance(name, str) else f"cell_{name}")
+                maps.append(cell(maps[-1], maps[-2]))
+        return self.forward_head(F.relu(maps[-1]))
+
+
+def test_the_mobile_form_is_timms_cells_in_the_authors_wiring():
+    assert_same_logits(reference_twin(nasnet_a_mobile, TimmMobile), size=64)
+
+
+def test_which_map_a_cell_behind_a_reduction_sees_matters():
+    twins = [small(skip_reduction=skip, cells_per_stage=2).double().eval() for skip in (True, False)]
+    twins[1].load_state_dict(twins[0].state_dict())
+    x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    assert not torch.allclose(twins[0](x), twins[1](x))
+
+
+def test_weights_of_another_width_do_not_fit():
+    with pytest.raises(ValueError, match="not the same network"):
+        match_state(small(), small(penultimate_channels=192).state_dict())
+
+
+def test_features_and_logits():
+    model = small(in_channels=1).eval()
+    x = torch.randn(2, 1, 64, 48)
+    features = model.forward_features(x)
+    assert features.shape == (2, 96, 2, 2)
+    torch.testing.assert_close(model(x), model.head[-1](features.mean((2, 3))))
+
+
+def test_every_parameter_learns():
+    model = small().train()
+    model(torch.randn(4, 3, 64, 64)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_dropout_changes_training_and_not_use():
+    model, x = small(dropout=0.5), torch.randn(2, 3, 64, 64)
+    model.eval()
+    torch.testing.assert_close(model(x), model(x))
+    model.head.train()
+    assert not torch.allclose(model(x), model(x))
+
+
+@pytest.mark.parametrize(
+    ("side", "kernel_size", "edges"), [(8, 3, (0, 1)), (9, 3, (1, 1)), (8, 7, (2, 3)), (9, 5, (2, 2))]
+)
+def test_pad_same_gives_half_the_places_rounded_up(side, kernel_size, edges):
+    x = torch.ones(1, 1, side, side)
+    padded = PadSame(kernel_size, value=7.0)(x)
+    torch.testing.assert_close(padded, F.pad(x, (*edges, *edges), value=7.0))
+    assert F.max_pool2d(padded, kernel_size, stride=2).shape[-1] == -(-side // 2)
+
+
+def test_factorized_reduction_sees_even_and_odd_places():
+    layer = FactorizedReduction(1, 2).double().eval()
+    nn.init.ones_(layer.even.weight)
+    nn.init.ones_(layer.odd.weight)
+    x = torch.rand(1, 1, 5, 4, dtype=torch.float64)
+    even, odd = layer(x)[0] * (1 + 1e-3) ** 0.5
+    torch.testing.assert_close(even, x[0, 0, ::2, ::2])
+    torch.testing.assert_close(odd[:2], x[0, 0, 1::2, 1::2])
+    assert (odd[2] == 0).all()
+
+
+@pytest.mark.parametrize(("plan", "stride", "maps", "side"), [(NORMAL, 1, 6, 9), (REDUCTION, 2, 4, 5)])
+def test_a_cell_is_as_wide_as_its_plan_says(plan, stride, maps, side):
+    cell = Cell(plan, 3, 5, 4, stride=stride)
+    assert cell(torch.randn(2, 3, 9, 9), torch.randn(2, 5, 9, 9)).shape == (2, 4 * maps, side, side)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"num_classes": 0}, "num_classes must be >= 1, got 0"),
+        ({"in_channels": -1}, "in_channels must be >= 1, got -1"),
+        ({"cells_per_stage": 0}, "cells_per_stage must be >= 1, got 0"),
+        ({"stem_channels": 0}, "stem_channels must be >= 1, got 0"),
+        ({"penultimate_channels": 100}, "multiple of 96, got 100"),
+        ({"dropout": 1.0}, r"\[0, 1\), got 1.0"),
+    ],
+)
+def test_bad_sizes(changes, said):
+    with pytest.raises(ValueError, match=said):
+        small(**changes)
+
+
+def test_wrong_pictures_are_refused():
+    with pytest.raises(RuntimeError, match="channels"):
+        small()(torch.randn(1, 1, 64, 64))
+
+
+def test_a_cell_exports():
+    cell = Cell(REDUCTION, 3, 5, 4, stride=2, previous="halve").eval()
+    maps = torch.randn(1, 3, 17, 18), torch.randn(1, 5, 9, 9)
+    torch.testing.assert_close(torch.export.export(cell, maps).module()(*maps), cell(*maps))
