@@ -160,8 +160,8 @@ class Rewriter:
         rules: dict[str, Callable[[], str]] = {
             "cite:t": lambda: ", ".join(self._cite(key.strip(), "{} ({})") for key in target.split(",")),
             "cite:p": lambda: "(" + "; ".join(self._cite(key.strip(), "{}, {}") for key in target.split(",")) + ")",
-            "eq": lambda: f"({self._number(target)})",
-            "numref": lambda: f"Figure {self._number(target)}",
+            "eq": lambda: self._numbered("({})", target),
+            "numref": lambda: self._numbered("Figure {}", target),
             "ref": lambda: self._link(target, shown),
             "doc": lambda: self._link(Path(target).name, shown),
             "term": lambda: shown or target,
@@ -173,23 +173,31 @@ class Rewriter:
         return rules[name]()
 
     def _number(self, label: str) -> str:
-        for page in [self.page, *self.pages]:
-            if label in page.numbers:
-                return page.numbers[label]
-        raise ValueError(f"{self.page.path.name}: nothing is labelled {label!r}")
+        return self._page_of(label).numbers[label]
+
+    def _numbered(self, form: str, label: str) -> str:
+        page = self._page_of(label)
+        return self._at(page, form.format(page.numbers[label]))
 
     def _link(self, label: str, shown: str | None) -> str:
+        page = self._page_of(label)
+        if label in page.numbers:
+            return self._at(page, shown or f"Exercise {page.numbers[label]}")
+        elsewhere = page is not self.page and page.number  # a link within a notebook would lead nowhere in Colab
+        return self._at(page, shown or (page.headings[label] if elsewhere else f"*{page.headings[label]}*"))
+
+    def _page_of(self, label: str) -> Page:
         for page in [self.page, *self.pages]:
-            if label in page.numbers:
-                return shown or f"Exercise {page.numbers[label]}"
-            if label not in page.headings:
-                continue
-            name = shown or page.headings[label]
-            if page is self.page or page.number == 0:  # no link that leads nowhere in Colab
-                return shown or f"*{name}*"
-            up = "../" * (len(self.page.path.relative_to(BOOK).parts) - 1)
-            return f"[{name}]({up}{page.path.relative_to(BOOK).with_suffix('.ipynb').as_posix()})"
+            if label in page.numbers or label in page.headings:
+                return page
         raise ValueError(f"{self.page.path.name}: nothing is labelled {label!r}")
+
+    def _at(self, page: Page, text: str) -> str:
+        """Return the text as a link to a chapter's notebook, if it is another chapter's."""
+        if page is self.page or page.number == 0:
+            return text
+        up = "../" * (len(self.page.path.relative_to(BOOK).parts) - 1)
+        return f"[{text}]({up}{page.path.relative_to(BOOK).with_suffix('.ipynb').as_posix()})"
 
     def _cite(self, key: str, form: str) -> str:
         if key not in self.bibliography.entries:
@@ -249,6 +257,7 @@ def notebook(page: Page, pages: list[Page], bibliography: BibliographyData) -> s
         if figure := cell.metadata.get("mystnb", {}).get("figure"):
             caption = rewriter.markdown(figure["caption"])
             cells.append(nbformat.v4.new_markdown_cell(f"*Figure {page.numbers[figure['name']]}. {caption}*"))
+    cells[1].source = cells[1].source.replace("# ", f"# {page.number}. ", 1)  # as equations are numbered
     if rewriter.cited:
         cells.append(nbformat.v4.new_markdown_cell(rewriter.references()))
     if cells[1].cell_type == "markdown":  # the title first
