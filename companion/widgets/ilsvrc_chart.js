@@ -49,7 +49,7 @@ function render({ model, el }) {
       const i = years.indexOf(r.year), hot = i === now ? " bk-on" : "", y = Y(r.error), radius = i === now ? 7.5 : 6;
       if (r.outside_data && !on("outside")) continue;
       // The number stands above its mark, that of a diamond below; the other way round where the person's line would cross it.
-      const crossed = (baseline) => on("person") && Math.abs(Y(human.error) - baseline + 4.5) < 10, sides = r.outside_data ? [y + 20, y - 11] : [y - 11, y + 20];
+      const crossed = (baseline) => on("person") && Math.abs(Y(human.error) - baseline + 4.5) < 8, sides = r.outside_data ? [y + 20, y - 11] : [y - 11, y + 20];
       const x = X(i) + (r.outside_data ? 13 : 0), attrs = { class: `bk-ilsvrc_chart-mark${r.outside_data ? " bk-outside" : r.family === before ? " bk-before" : ""}${hot}` };
       svg.append(
         r.outside_data ? diamond(x, y, radius, attrs) : r.family === before ? s("rect", { ...attrs, x: x - radius * 0.9, y: y - radius * 0.9, width: radius * 1.8, height: radius * 1.8 }) : s("circle", { ...attrs, cx: x, cy: y, r: radius }),
