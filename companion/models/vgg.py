@@ -54,7 +54,7 @@ class VGG(nn.Module):
 
     Source: Simonyan & Zisserman 2015, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
     arXiv:1409.1556, table 1; batch norm, the averaging and the first weights as in torchvision.models.vgg, whose
-    published weights fit. Differs: the paper knows neither batch norm nor the averaging, and drew N(0, 0.01^2).
+    published weights fit. Differs: the paper has neither batch norm nor the averaging, and other first weights.
 
     Example:
         >>> import torch
