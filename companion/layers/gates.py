@@ -152,7 +152,7 @@ class SplitAttention(nn.Module):
 
     Example:
         >>> import torch
-        >>> SplitAttention(8, 4)(torch.ones(1, 16, 3, 3)).shape
+        >>> SplitAttention(8, 4).eval()(torch.ones(1, 16, 3, 3)).shape
         torch.Size([1, 8, 3, 3])
     """
 
@@ -171,9 +171,10 @@ class SplitAttention(nn.Module):
 
     def weights(self, x: Tensor) -> Tensor:
         """Return the share of each version in each channel, (B, R * C, H, W) -> (B, R, C, 1, 1)."""
-        means = x.mean((2, 3), keepdim=True).unflatten(1, (self.radix, -1)).sum(1)  # (B, C, 1, 1), of the sum
+        R, C, G = self.radix, x.shape[1] // self.radix, self.groups
+        means = x.mean((2, 3)).view(-1, R, C).sum(1)[:, :, None, None]  # (B, C, 1, 1), of the sum of the versions
         scores: Tensor = self.fc2(self.act(self.norm(self.fc1(means))))
-        scores = scores.unflatten(1, (self.groups, self.radix, -1)).transpose(1, 2).flatten(2, 3)  # (B, R, C, 1, 1)
+        scores = scores.view(-1, G, R, C // G).transpose(1, 2).reshape(-1, R, C, 1, 1)
         return scores.softmax(1) if self.radix > 1 else scores.sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
