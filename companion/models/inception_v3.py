@@ -161,7 +161,7 @@ class InceptionV3(nn.Module):
 
     Shape:
         (B, in_channels, H, W) -> (B, num_classes), logits; in training with the auxiliary head
-        `InceptionV3Outputs`. H and W are 75 at least.
+        `InceptionV3Outputs`. H and W are 75 at least, in training with the auxiliary head 299.
 
     Raises:
         ValueError: for sizes < 1, a dropout outside [0, 1], or transform_input without three channels.

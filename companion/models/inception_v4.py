@@ -69,11 +69,8 @@ class ResidualInception(nn.Module):
 class _Inception(nn.Module):
     """What both networks share: stem, stages and a head on the average of the last 1536 maps."""
 
-    def __init__(
-        self, stem: nn.Module, stages: nn.Sequential, *, num_classes: int, in_channels: int, dropout: float
-    ) -> None:
+    def __init__(self, stem: nn.Module, stages: nn.Sequential, *, num_classes: int, dropout: float) -> None:
         super().__init__()
-        check_sizes(num_classes, in_channels)
         self.stem, self.stages = stem, stages
         self.head = Chain(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(1536, num_classes))
 
@@ -107,6 +104,7 @@ class InceptionV4(_Inception):
     """
 
     def __init__(self, *, num_classes: int = 1000, in_channels: int = 3, dropout: float = 0.2) -> None:
+        check_sizes(num_classes, in_channels)
         stem = Chain(
             shrink(in_channels, 32, 3, stride=2),
             shrink(32, 32, 3),
@@ -123,7 +121,7 @@ class InceptionV4(_Inception):
             Chain(_reduction_to_17(384, 384, 192, 224, 256), *(_v4_module_17() for _ in range(7))),
             Chain(_v4_reduction_to_8(), *(_v4_module_8() for _ in range(3))),
         )
-        super().__init__(stem, stages, num_classes=num_classes, in_channels=in_channels, dropout=dropout)
+        super().__init__(stem, stages, num_classes=num_classes, dropout=dropout)
 
 
 class InceptionResNetV2(_Inception):
@@ -145,6 +143,7 @@ class InceptionResNetV2(_Inception):
     """
 
     def __init__(self, *, num_classes: int = 1000, in_channels: int = 3, dropout: float = 0.2) -> None:
+        check_sizes(num_classes, in_channels)
         stem = Chain(
             shrink(in_channels, 32, 3, stride=2),
             shrink(32, 32, 3),
@@ -170,7 +169,7 @@ class InceptionResNetV2(_Inception):
                 conv(2080, 1536, 1),
             ),
         )
-        super().__init__(stem, stages, num_classes=num_classes, in_channels=in_channels, dropout=dropout)
+        super().__init__(stem, stages, num_classes=num_classes, dropout=dropout)
 
 
 def inception_v4(*, num_classes: int = 1000, in_channels: int = 3, dropout: float = 0.2) -> InceptionV4:
