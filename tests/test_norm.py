@@ -1,10 +1,11 @@
-"""Local response normalization: the paper's formula in loops, torch's layer, gradients, groups, errors."""
+"""Normalization layers: local response by the paper's formula in loops, LayerNorm2d place by place; torch's layers."""
 
 import pytest
 import torch
 from torch import nn
 
-from companion.layers.norm import LocalResponseNorm, local_response_norm
+from companion._torchvision import torchvision
+from companion.layers.norm import LayerNorm2d, LocalResponseNorm, local_response_norm
 
 
 def lrn_by_loops(x, size, alpha, beta, k):
@@ -97,3 +98,60 @@ def test_errors():
         local_response_norm(torch.zeros(1, 5, 2), groups=2)
     with pytest.raises(ValueError, match="size=-3"):
         local_response_norm(torch.zeros(1, 5, 2), -3)
+
+
+# --- LayerNorm2d
+
+
+def lively_layer_norm(channels):
+    layer = LayerNorm2d(channels).double()
+    nn.init.normal_(layer.weight)
+    nn.init.normal_(layer.bias)
+    return layer
+
+
+def test_every_place_is_normalized_by_itself():
+    x, layer = 3 * double(2, 7, 3, 4) + 5, lively_layer_norm(7)
+    expected = torch.empty_like(x)
+    for n in range(2):
+        for i in range(3):
+            for j in range(4):
+                place = x[n, :, i, j]
+                spread = ((place - place.mean()) ** 2).mean()
+                expected[n, :, i, j] = (place - place.mean()) / (spread + 1e-6).sqrt() * layer.weight + layer.bias
+    torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_is_torchvisions_and_a_group_norm_only_on_single_places():
+    x, layer = double(2, 6, 4, 3), lively_layer_norm(6)
+    theirs = torchvision.models.convnext.LayerNorm2d(6, eps=1e-6).double()
+    theirs.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(layer(x), theirs(x), rtol=1e-12, atol=1e-12)
+    one_group = nn.GroupNorm(1, 6, eps=1e-6).double()
+    one_group.load_state_dict(layer.state_dict())
+    assert not torch.allclose(layer(x), one_group(x))  # that one takes the mean over all places as well
+    torch.testing.assert_close(layer(x[:, :, :1, :1]), one_group(x[:, :, :1, :1]))
+
+
+def test_scale_and_offset_of_a_place_do_not_matter():
+    x, layer = double(1, 9, 2, 2), lively_layer_norm(9)
+    torch.testing.assert_close(layer(1000 * x - 300), layer(1000 * x), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(layer(1e4 * x), layer(1e3 * x), rtol=1e-5, atol=1e-5)
+    assert torch.equal(layer(x.flip(3)), layer(x).flip(3))
+
+
+def test_layer_norm_2d_gradient_layout_and_precision():
+    layer = lively_layer_norm(4)
+    assert torch.autograd.gradcheck(layer, double(2, 4, 2, 2).requires_grad_())
+    for x in (torch.randn(2, 4, 3, 3), torch.randn(2, 4, 3, 3).to(memory_format=torch.channels_last)):
+        out = LayerNorm2d(4)(x)
+        assert out.is_contiguous(memory_format=torch.channels_last)
+        assert LayerNorm2d(4).bfloat16()(x.bfloat16()).dtype == torch.bfloat16
+
+
+def test_layer_norm_2d_errors():
+    with pytest.raises(ValueError, match="channels must be >= 1, got 0"):
+        LayerNorm2d(0)
+    for shape in [(2, 5, 4, 4), (4, 3, 3), (2, 4, 4, 3, 3)]:
+        with pytest.raises(ValueError, match=r"\(B, 4, H, W\), got"):
+            LayerNorm2d(4)(torch.zeros(shape))

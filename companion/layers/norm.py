@@ -86,3 +86,45 @@ class LocalResponseNorm(nn.Module):
         """Return the constants as `print(layer)` shows them."""
         groups = f", groups={self.groups}" if self.groups > 1 else ""
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}{groups}"
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Layer normalization of maps: every place is normalized by itself, over its channels.
+
+    A place's C numbers lose their mean and are divided by their standard deviation; then each channel gets a scale
+    and an offset of its own, which are learned. Neither the other places nor the other examples play a part, so
+    training and evaluation are the same.
+
+    Args:
+        channels: number of channels, C >= 1.
+        eps: added to the variance.
+
+    Shape:
+        (B, C, H, W) -> (B, C, H, W). The output lies in memory with the channels last, so that the permutes around
+        the next one cost nothing.
+
+    Raises:
+        ValueError: if channels < 1; when called, if x is not (B, C, H, W).
+
+    Source: Ba, Kiros & Hinton 2016, "Layer Normalization", arXiv:1607.06450; over channels only, as in Liu et al.
+    2022, arXiv:2201.03545, and torchvision.models.convnext.LayerNorm2d. Differs: eps is theirs, 1e-6, where
+    torch.nn.LayerNorm has 1e-5.
+
+    Example:
+        >>> import torch
+        >>> LayerNorm2d(2)(torch.tensor([[[[1.0]], [[5.0]]]])).flatten()            # mean 3, deviation 2
+        tensor([-1.0000,  1.0000], grad_fn=<ViewBackward0>)
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        if channels < 1:
+            raise ValueError(f"channels must be >= 1, got {channels}")
+        super().__init__(channels, eps=eps)
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x normalized over its channels, (B, C, H, W) -> (B, C, H, W)."""
+        if x.ndim != 4 or x.shape[1] != self.channels:
+            raise ValueError(f"x must be (B, {self.channels}, H, W), got {tuple(x.shape)}")
+        y = F.layer_norm(x.permute(0, 2, 3, 1), (self.channels,), self.weight, self.bias, self.eps)
+        return y.permute(0, 3, 1, 2)
