@@ -1,7 +1,9 @@
 """A space of cells: small graphs in which every edge carries one operation out of a list."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -126,21 +128,51 @@ class CellSpace:
         return tuple(edge in live for edge in range(len(self.edges)))
 
     def signature(self, cell: Cell) -> str:
-        """Return what the cell computes, as text; cells with the same text compute the same function.
+        """Return what the cell computes, as text; cells with the same text are the same family of functions.
 
         A skip is the thing that it hands on, a "none" disappears, a sum of sums is one sum, and the order of a sum
-        is fixed. `x` is the input. The empty text is a cell whose output is zero.
+        is fixed. `x` is the input; an operation that is used in several places has a number, since there it is
+        the same one, with the same weights. The empty text is a cell whose output is zero.
 
         Example:
-            >>> CellSpace(3, ("none", "skip", "conv_3x3")).signature(("skip", "conv_3x3", "conv_3x3"))
+            >>> space = CellSpace(3, ("none", "skip", "conv_3x3"))
+            >>> space.signature(("skip", "conv_3x3", "conv_3x3"))
             'conv_3x3(x) + conv_3x3(x)'
+            >>> space.signature(("conv_3x3", "none", "skip")) == space.signature(("none", "conv_3x3", "skip"))
+            True
         """
         self.check(cell)
-        terms: list[list[str]] = [["x"]]  # of every node, what is added up there
+        sums: list[list[_Term]] = [[_Term("x", -1, ())]]  # of every node, what is added up there
         for j in range(1, self.nodes):
-            here: list[str] = []
-            for (i, end), name in zip(self.edges, cell, strict=True):
-                if end == j and name != "none" and terms[i]:
-                    here += terms[i] if name == "skip" else [f"{name}({' + '.join(terms[i])})"]
-            terms.append(sorted(here))
-        return " + ".join(terms[-1])
+            here: list[_Term] = []
+            for edge, ((i, end), name) in enumerate(zip(self.edges, cell, strict=True)):
+                if end == j and name != "none" and sums[i]:
+                    here += sums[i] if name == "skip" else [_Term(name, edge, tuple(sums[i]))]
+            sums.append(sorted(here, key=lambda term: (_text(term.name, term.inside), term.edge)))
+        uses = Counter(edge for term in sums[-1] for edge in _edges(term))
+        numbers: dict[int, int] = {}
+
+        def write(term: _Term) -> str:
+            shared = uses[term.edge] > 1 and term.inside
+            name = f"{term.name}#{numbers.setdefault(term.edge, len(numbers) + 1)}" if shared else term.name
+            return f"{name}({' + '.join(map(write, term.inside))})" if term.inside else name
+
+        return " + ".join(map(write, sums[-1]))
+
+
+class _Term(NamedTuple):
+    """What one edge adds: its operation on a sum of terms; the input itself has nothing inside."""
+
+    name: str
+    edge: int
+    inside: tuple["_Term", ...]
+
+
+def _text(name: str, inside: tuple[_Term, ...]) -> str:
+    return f"{name}({' + '.join(_text(term.name, term.inside) for term in inside)})" if inside else name
+
+
+def _edges(term: _Term) -> Iterator[int]:
+    yield term.edge
+    for inner in term.inside:
+        yield from _edges(inner)
