@@ -101,8 +101,8 @@ def test_every_block_is_drawn_and_described(open_widget, channels):
         assert said.startswith(f"{name} block, from {channels} to {channels + 48 * (name == 'Dense')} channels")
         seen.add(said)
         inside = page.evaluate(
-            "() => [...document.querySelectorAll('.bk-blocks-drawing text:not(.bk-blocks-sign)')].every((t) => { const b = t.getBBox();"
-            " return b.x >= 15 && b.x + b.width <= 305 && b.y + b.height <= 452; })"
+            "() => [...document.querySelectorAll('.bk-blocks-drawing text:not(.bk-blocks-sign)')].every((t) => {"
+            " const b = t.getBBox(); return b.x >= 15 && b.x + b.width <= 305 && b.y + b.height <= 452; })"
         )
         assert inside, name
     assert len(seen) == len(BLOCKS)
