@@ -128,7 +128,7 @@ def test_more_channels_bring_more_of_the_spiral_back(figure):
     lost = page.locator(".bk-linear_bottleneck-pane:last-child circle.bk-linear_bottleneck-lost")
     before = lost.count()
     assert before > 0
-    slider = page.get_by_role("slider", name="channels n")
+    slider = page.get_by_role("slider", name="channels m")
     slider.focus()
     for _ in range(12):
         page.keyboard.press("ArrowRight")
@@ -175,8 +175,8 @@ def test_presets_change_the_figure_and_reset_brings_back(figure, view):
 def test_the_cost_view_says_what_is_saved(figure):
     page = figure("cost")
     assert "= 8.84 times fewer" in page.locator(VERDICT).inner_text()
-    page.get_by_role("slider", name="channels N").fill("6")
-    assert "N = 64, K = 3: 1 / (1/N + 1/K²) = 7.89 times fewer" in page.locator(VERDICT).inner_text()
+    page.get_by_role("slider", name="channels C").fill("6")
+    assert "C = 64, K = 3: 1 / (1/C + 1/K²) = 7.89 times fewer" in page.locator(VERDICT).inner_text()
     assert page.get_by_text("36 864").is_visible()
     page.get_by_label("Window K").select_option("7")
     assert trait(page, "kernel_size") == 7
@@ -191,11 +191,11 @@ def test_the_cost_view_says_what_is_saved(figure):
 def test_a_change_from_the_kernel_is_drawn_until_the_figure_is_closed(figure):
     page = figure()
     set_trait(page, "channels", 7)
-    assert page.locator(VERDICT).inner_text().startswith("n = 7, ReLU")
+    assert page.locator(VERDICT).inner_text().startswith("m = 7, ReLU")
     set_trait(page, "view", "cost")
     set_trait(page, "kernel_size", 5)
     assert page.get_by_label("Window K").input_value() == "5"
-    assert page.locator(VERDICT).inner_text().startswith("N = 512, K = 5")
+    assert page.locator(VERDICT).inner_text().startswith("C = 512, K = 5")
     page.evaluate("window.stop()")
     assert page.evaluate("window.model.count()") == 0
 

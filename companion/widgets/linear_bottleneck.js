@@ -1,4 +1,4 @@
-// What an activation leaves of a plane that passes through n channels; and what a separable block costs.
+// What an activation leaves of a plane that passes through m channels; and what a separable block costs.
 import { axes, bind, clamp, fmt, frame, h, pointIn, s, select, setAll, slider, toolbar } from "./controls.js";
 import { MOST_CHANNELS, SLOPES, activate, backByChannels, backByInverse, drawRows, meanShareLost, preActivations, productsPerPlace, saving, spiral, tellingChannels } from "./spiral_engine.js";
 
@@ -10,8 +10,8 @@ const SPIRAL_PRESETS = [
   { name: "Fifteen channels", state: { channels: 15 }, note: "Everything comes back. The activation still bends; it has only stopped losing." },
   { name: "Two channels, linear", state: { channels: 2, activation: "linear" }, note: "Without an activation two channels are enough: what goes in comes out. This is the linear bottleneck." },
   { name: "Two channels, leaky ReLU", state: { channels: 2, activation: "leaky" }, note: "A slope below zero, however small, can be undone. The loss is the zero's, not the bend's." },
-  { name: "As in the paper, n = 3", state: { channels: 3, back: "inverse" }, note: "Back through the pseudo-inverse of T, which does not know which channels were cut off." },
-  { name: "As in the paper, n = 30", state: { channels: 30, back: "inverse" }, note: "The same way back, with many channels: bent, but nothing lies on top of anything else." },
+  { name: "As in the paper, m = 3", state: { channels: 3, back: "inverse" }, note: "Back through the pseudo-inverse of W, which does not know which channels were cut off." },
+  { name: "As in the paper, m = 30", state: { channels: 30, back: "inverse" }, note: "The same way back, with many channels: bent, but nothing lies on top of anything else." },
 ];
 const COST_PRESETS = [
   { name: "The middle of MobileNetV1", state: { width: 9, kernel_size: 3 }, note: "512 channels in and out: close to the bound of nine." },
@@ -117,9 +117,9 @@ function spiralView(model) {
   const channels = drawChannels(), verdict = h("p", { class: "bk-linear_bottleneck-verdict", role: "status" });
   const range = (name, label, more = {}) => bind(model, name, slider, { label, min: RANGES[name][0], max: RANGES[name][1], step: 1, ...more });
   const controls = [
-    range("channels", "channels n"), range("draw", "which T", { format: (v) => String(v + 1) }), range("point", "marked point", { format: (v) => `${v} %` }),
+    range("channels", "channels m"), range("draw", "which W", { format: (v) => String(v + 1) }), range("point", "marked point", { format: (v) => `${v} %` }),
     bind(model, "activation", select, { label: "Activation", options: Object.entries(NAMES) }),
-    bind(model, "back", select, { label: "Way back", options: [["channels", "undo each channel"], ["inverse", "pseudo-inverse of T"]] }),
+    bind(model, "back", select, { label: "Way back", options: [["channels", "undo each channel"], ["inverse", "pseudo-inverse of W"]] }),
   ];
   before.svg.addEventListener("pointerdown", (event) => {
     const [px, py] = pointIn(before.svg, event), far = POINTS.map(([a, b]) => Math.hypot(at(a) - px, up(b) - py));
@@ -143,8 +143,8 @@ function spiralView(model) {
         place(after.strays[i], { x1: at(x[0]), y1: up(x[1]), x2: at(clamp(returned[0], -1.37, 1.37)), y2: up(clamp(returned[1], -1.37, 1.37)) });
       });
       channels.update(now);
-      const lost = state.activation === "relu" ? `On average over all T, ${now.lost < 1e-5 ? "less than 0.001" : fmt(100 * now.lost, now.lost < 0.01 ? 3 : 1)} % are lost.` : "Every channel tells its input, so nothing is lost.";
-      verdict.textContent = `n = ${state.channels}, ${NAMES[state.activation]}: ${share(now.kept)} of the points keep two channels or more`
+      const lost = state.activation === "relu" ? `On average over all W, ${now.lost < 1e-5 ? "less than 0.001" : fmt(100 * now.lost, now.lost < 0.01 ? 3 : 1)} % are lost.` : "Every channel tells its input, so nothing is lost.";
+      verdict.textContent = `m = ${state.channels}, ${NAMES[state.activation]}: ${share(now.kept)} of the points keep two channels or more`
         + (now.one + now.none ? `, ${share(now.one)} keep one, ${share(now.none)} none` : "") + `. Mean distance from where they started: ${fmt(now.distance)}. ${lost}`;
       place(before.svg, { "aria-label": `A spiral of ${all} points. ${now.kept} of them lie where two or more of the ${state.channels} channels are above zero or tell their input.` });
       place(after.svg, { "aria-label": `The points after the way back. Mean distance from where they started: ${fmt(now.distance)}; largest: ${Math.max(...now.points.map((p) => p.distance)).toFixed(2)}.` });
@@ -156,7 +156,7 @@ const count = (v) => Math.round(v).toLocaleString("en").replaceAll(",", " ");
 
 function costView(model) {
   const verdict = h("p", { class: "bk-linear_bottleneck-verdict", role: "status" });
-  const { svg, layer, X, Y } = axes({ label: "", width: 420, height: 300, margin: [12, 20, 40, 48], x: [3, 10], y: [0, 52], xlabel: "channels N", ylabel: "times fewer multiplications" });
+  const { svg, layer, X, Y } = axes({ label: "", width: 420, height: 300, margin: [12, 20, 40, 48], x: [3, 10], y: [0, 52], xlabel: "channels C", ylabel: "times fewer multiplications" });
   for (const tick of svg.querySelectorAll(".bk-axes text[text-anchor=middle]:not(.bk-axis-label)")) tick.textContent = 2 ** tick.textContent;
   const steps = Array.from({ length: 57 }, (_, i) => 3 + i / 8);
   const lines = KERNELS.map((K) => {
@@ -177,16 +177,16 @@ function costView(model) {
   const legend = h("div", { class: "bk-linear_bottleneck-key" }, patch("both", "looks and mixes at once"), patch("look", "looks: K × K, channel by channel"), patch("mix", "mixes: 1 × 1"));
   const kernel = select({ label: "Window K", options: KERNELS.map((K) => [K, `${K} × ${K}`]), value: model.get("kernel_size"), onchange: (v) => setAll(model, { kernel_size: +v }) });
   const controls = [
-    bind(model, "width", slider, { label: "channels N", min: 3, max: 10, step: 1, format: (v) => String(2 ** v) }),
+    bind(model, "width", slider, { label: "channels C", min: 3, max: 10, step: 1, format: (v) => String(2 ** v) }),
     bind(model, "expansion", slider, { label: "expansion t", min: 1, max: 8, step: 1 }),
   ];
   const el = h("div", { class: "bk-linear_bottleneck-view" }, verdict,
-    h("div", { class: "bk-linear_bottleneck-panes" }, svg, h("div", { class: "bk-linear_bottleneck-bars" }, h("p", { text: "multiplications at one place, N channels in and out; share of the dense layer’s" }), rows.map((r) => r.el), legend)),
+    h("div", { class: "bk-linear_bottleneck-panes" }, svg, h("div", { class: "bk-linear_bottleneck-bars" }, h("p", { text: "multiplications at one place, C channels in and out; share of the dense layer’s" }), rows.map((r) => r.el), legend)),
     h("div", { class: "bk-controls" }, controls.map((c) => c.el), kernel.el));
   return {
     el, presets: COST_PRESETS, off: () => controls.forEach((c) => c.off()),
     update({ width, kernel_size: K, expansion }) {
-      const N = 2 ** width, products = productsPerPlace(N, K, expansion), times = saving(N, K);
+      const C = 2 ** width, products = productsPerPlace(C, K, expansion), times = saving(C, K);
       kernel.set(K);
       for (const line of lines) place(line.curve, { class: `bk-linear_bottleneck-curve${line.K === K ? " bk-on" : ""}` });
       place(mark, { cx: X(width), cy: Y(times) });
@@ -196,9 +196,9 @@ function costView(model) {
         number.textContent = count(totals[i]);
         share.textContent = i ? `${fmt((100 * totals[i]) / totals[0], 1)} %` : "100 %";
       });
-      verdict.textContent = `N = ${N}, K = ${K}: 1 / (1/N + 1/K²) = ${fmt(times)} times fewer multiplications than the dense layer, never ${K * K}. `
+      verdict.textContent = `C = ${C}, K = ${K}: 1 / (1/C + 1/K²) = ${fmt(times)} times fewer multiplications than the dense layer, never ${K * K}. `
         + `${fmt((100 * products.mix) / totals[1], 1)} % of what is left is the 1 × 1.`;
-      place(svg, { "aria-label": `The saving over the number of channels for windows of 3, 5 and 7; each curve stays below its bound, the square of the window. Marked: N = ${N}, K = ${K}, saving ${fmt(times)}.` });
+      place(svg, { "aria-label": `The saving over the number of channels for windows of 3, 5 and 7; each curve stays below its bound, the square of the window. Marked: C = ${C}, K = ${K}, saving ${fmt(times)}.` });
     },
   };
 }

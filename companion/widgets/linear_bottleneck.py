@@ -1,4 +1,4 @@
-"""A spiral through n channels and back, and what a separable block costs: the two ideas of the MobileNets."""
+"""A spiral through m channels and back, and what a separable block costs: the two ideas of the MobileNets."""
 
 from typing import Any
 
@@ -10,28 +10,28 @@ from companion.widgets.image_pixels import one_of, within
 VIEWS = ("spiral", "cost")
 ACTIVATIONS = ("relu", "leaky", "linear")
 WAYS_BACK = ("channels", "inverse")
-"""Undo the activation in the channels that tell their input, or multiply by the pseudo-inverse of T."""
+"""Undo the activation in the channels that tell their input, or multiply by the pseudo-inverse of W."""
 
 KERNEL_SIZES = (3, 5, 7)
 _RANGES = {"channels": (2, 30), "draw": (0, 9), "point": (0, 100), "width": (3, 10), "expansion": (1, 8)}
 
 
 class LinearBottleneck(BookWidget):
-    """Two views. A flat spiral goes through n channels, an activation, and back; or: what a block costs per place.
+    """Two views. A flat spiral goes through m channels, an activation, and back; or: what a block costs per place.
 
-    *spiral*: the plane is mapped into n channels by a random matrix T, an activation acts on each channel, and the
+    *spiral*: the plane is mapped into n channels by a random matrix W, an activation acts on each channel, and the
     way back is drawn. Points with fewer than two channels above zero cannot come back from a ReLU. *cost*: the
-    multiplications of a dense, a separable and an inverted residual block with N channels in and out, and the
-    saving 1 / (1/N + 1/K²) over N. In a running notebook each attribute can be set and read.
+    multiplications of a dense, a separable and an inverted residual block with C channels in and out, and the
+    saving 1 / (1/C + 1/K²) over C. In a running notebook each attribute can be set and read.
 
     Args:
         view: one of `VIEWS`.
-        channels: n, 2 to 30.
+        channels: m, 2 to 30.
         activation: one of `ACTIVATIONS`; "leaky" has slope 0.1 below zero.
         back: one of `WAYS_BACK`.
-        draw: which random T, 0 to 9.
+        draw: which random W, 0 to 9.
         point: the point of the spiral whose channels are shown, in percent of its length from the inside.
-        width: log2 of the channels N, 3 to 10 (cost).
+        width: log2 of the channels C, 3 to 10 (cost).
         kernel_size: K, one of `KERNEL_SIZES` (cost).
         expansion: factor t of the inverted residual, 1 to 8 (cost).
         key: name of the figure in links, unique on its page.
@@ -74,7 +74,7 @@ class LinearBottleneck(BookWidget):
         kernel_size: int = 3,
         expansion: int = 6,
         key: str = "bottleneck",
-        label: str = "Linear bottleneck: a spiral through n channels and back, and the cost of a separable block",
+        label: str = "Linear bottleneck: a spiral through m channels and back, and the cost of a separable block",
     ) -> None:
         super().__init__(
             key=key,

@@ -1,4 +1,4 @@
-// A plane in n channels and back: what an activation between the two matrices leaves of it. Points are pairs [a, b].
+// A plane in m channels and back: what an activation between the two matrices leaves of it. Points are pairs [a, b].
 import { mulberry32, normal } from "./mlp_engine.js";
 
 export const MOST_CHANNELS = 30;
@@ -12,10 +12,10 @@ export function spiral(count, turns = 2) {
   });
 }
 
-// The rows of T, one for each channel: standard normal numbers. More channels keep the rows of fewer.
-export function drawRows(seed, n) {
+// The rows of W, one for each channel: standard normal numbers. More channels keep the rows of fewer.
+export function drawRows(seed, m) {
   const uniform = mulberry32(seed);
-  return Array.from({ length: n }, () => [normal(uniform), normal(uniform)]);
+  return Array.from({ length: m }, () => [normal(uniform), normal(uniform)]);
 }
 
 export const preActivations = (rows, [a, b]) => rows.map(([t, u]) => t * a + u * b);
@@ -31,7 +31,7 @@ function leastSquares(rows, y) {
   return [(r * c - q * d) / determinant, (p * d - q * c) / determinant];
 }
 
-// The way back through T's pseudo-inverse, times the number that makes up for what is cut off on average.
+// The way back through W's pseudo-inverse, times the number that makes up for what is cut off on average.
 export function backByInverse(rows, y, slope) {
   return leastSquares(rows, y).map((v) => (2 / (1 + slope)) * v);
 }
@@ -46,11 +46,11 @@ export function backByChannels(rows, y, slope) {
 // How many channels tell their input. Two are enough to bring a point of the plane back.
 export const tellingChannels = (z, slope) => (slope > 0 ? z.length : z.filter((v) => v > 0).length);
 
-// Share of the plane that has fewer than two channels above zero, on average over all T: (n + 1) / 2^n.
-export const meanShareLost = (n, slope) => (slope > 0 ? (n < 2 ? 1 : 0) : (n + 1) / 2 ** n);
+// Share of the plane that has fewer than two channels above zero, on average over all W: (m + 1) / 2^m.
+export const meanShareLost = (m, slope) => (slope > 0 ? 0 : (m + 1) / 2 ** m);
 
-// Products at one place of a map of N channels, in and out: dense, separable, inverted residual of expansion t.
-export function productsPerPlace(N, K, t) {
-  return { dense: K * K * N * N, look: K * K * N, mix: N * N, expand: t > 1 ? t * N * N : 0, lookWide: K * K * t * N, project: t * N * N };
+// Products at one place of a map of C channels, in and out: dense, separable, inverted residual of expansion t.
+export function productsPerPlace(C, K, t) {
+  return { dense: K * K * C * C, look: K * K * C, mix: C * C, expand: t > 1 ? t * C * C : 0, lookWide: K * K * t * C, project: t * C * C };
 }
-export const saving = (N, K) => 1 / (1 / N + 1 / (K * K));
+export const saving = (C, K) => 1 / (1 / C + 1 / (K * K));
