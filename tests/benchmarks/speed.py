@@ -1,4 +1,8 @@
-"""Two networks timed side by side: the same pictures, the same settings, turn by turn in one run."""
+"""Two networks timed side by side: the same pictures, the same settings, turn by turn in one run.
+
+On a CPU the clock is that of the processor's work on one thread, which other programs disturb less than the clock on
+the wall; on a GPU it is the wall's, read when the GPU has finished.
+"""
 
 import contextlib
 import statistics
@@ -49,8 +53,9 @@ def training(x: Tensor, y: Tensor) -> Step:
 
 def ratio(step: Step, ours: nn.Module, theirs: nn.Module, *, rounds: int) -> float:
     """Return the reference's time over ours: the median over rounds in which each goes once, in turns first."""
-    for model in (ours, theirs):
-        step(model)
+    for _ in range(2):
+        for model in (ours, theirs):
+            step(model)
     return statistics.median(_round(step, ours, theirs, ours_first=i % 2 == 0) for i in range(rounds))
 
 
@@ -62,13 +67,12 @@ def _round(step: Step, ours: nn.Module, theirs: nn.Module, *, ours_first: bool) 
 
 
 def _seconds(step: Step, model: nn.Module) -> float:
-    _wait()
-    start = time.perf_counter()
-    step(model)
-    _wait()
-    return time.perf_counter() - start
-
-
-def _wait() -> None:
-    if torch.cuda.is_available():
+    if next(model.parameters()).is_cuda:
         torch.cuda.synchronize()
+        start = time.perf_counter()
+        step(model)
+        torch.cuda.synchronize()
+        return time.perf_counter() - start
+    start = time.process_time()
+    step(model)
+    return time.process_time() - start
