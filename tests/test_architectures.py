@@ -117,6 +117,8 @@ def test_torchvision_s_accuracies_are_those_of_its_metadata(series):
             assert ("SWAG" in result.conditions) == (series == "extra_data")
             ported = "ported" in entry.meta["_docs"]
             assert ("ported" in result.conditions) == ported, name
+            plain = series != "torchvision_v1" or "simple recipe" in result.conditions
+            assert result.usual == (plain and sizes.crop_size[0] == 224), name
             assert ("new recipe" in result.conditions) == ("new training recipe" in entry.meta["_docs"]), name
             found += 1
     assert found >= 3
@@ -226,7 +228,7 @@ MODEL = {
             "series": "paper",
             "top1": 50,
             "top5": 75.5,
-            "views": "one",
+            "usual": True,
             "conditions": "one view",
             "source": "simonyan2015",
         }
@@ -288,7 +290,7 @@ def with_result(**changes):
         ([MODEL, {**MODEL, "name": "b", "year": 2000, "counted": {}}], r"model 1: 2000 comes after 2014"),
         ([{**MODEL, "results": MODEL["results"] * 2}], r"one result a series, got \['paper', 'paper'\]"),
         (with_result(series="best"), r"series must be paper or .*, got 'best'"),
-        (with_result(views="ten"), r"views must be one or several, got 'ten'"),
+        (with_result(usual=1), r"usual must be .*bool.*, got 1"),
         (with_result(source="me2014"), r"tiny: source must be simonyan2015, got 'me2014'"),
         (with_result(top1="50"), r"result: top1 must be .*, got '50'"),
         (with_result(top1=80), r"top-1 <= top-5 in per cent, at least one, got 80 and 75.5"),
