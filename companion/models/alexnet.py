@@ -101,10 +101,15 @@ class AlexNet2012(nn.Module):
             else:
                 parameter.fill_(1.0 if layer in {"conv2", "conv4", "conv5", "fc6", "fc7"} else 0.0)
 
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Return the maps of the last pooling, (B, in_channels, 224, 224) -> (B, 256, 6, 6)."""
+        _check_pictures(x, self.in_channels)
+        features: Tensor = self.features(self.edge(x))
+        return features
+
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, in_channels, 224, 224) -> (B, num_classes)."""
-        _check_pictures(x, self.in_channels)
-        logits: Tensor = self.classifier(self.flatten(self.features(self.edge(x))))
+        logits: Tensor = self.classifier(self.flatten(self.forward_features(x)))
         return logits
 
 
@@ -217,9 +222,14 @@ class AlexNet2014(nn.Module):
             nn.Linear(4096, num_classes),
         )
 
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Return the maps of the last pooling, (B, in_channels, H, W) -> (B, 256, h, w)."""
+        features: Tensor = self.features(x)
+        return features
+
     def forward(self, x: Tensor) -> Tensor:
         """Return logits, (B, in_channels, H, W) -> (B, num_classes)."""
-        logits: Tensor = self.classifier(self.flatten(self.avgpool(self.features(x))))
+        logits: Tensor = self.classifier(self.flatten(self.avgpool(self.forward_features(x))))
         return logits
 
 

@@ -34,7 +34,7 @@ def small_side(name: str) -> int:
     """Return a side in pixels that is quick and that the network accepts."""
     if name.startswith("alexnet") or name == "googlenet_2014":
         return 224
-    return {"inception_v3": 96, "inception_v4": 96, "inception_resnet_v2": 96}.get(name, min(64, side(name)))
+    return {"inception_v3": 299, "inception_v4": 96, "inception_resnet_v2": 96}.get(name, min(64, side(name)))
 
 
 def logit_difference(name: str) -> tuple[float, str]:
