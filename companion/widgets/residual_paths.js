@@ -74,11 +74,11 @@ function drawNets(stages, n, toggle) {
 // ---- paths by length -------------------------------------------------------------------------------------------------
 
 function drawPaths(n) {
-  const most = choose(n, Math.floor(n / 2)), plot = axes({ label: "", height: 260, x: [-0.6, n + 0.6], y: [0, 1.12 * most], xlabel: "blocks on the path", ylabel: "paths" });
+  const most = choose(n, Math.floor(n / 2)), plot = axes({ label: "", width: 310, height: 240, x: [-0.6, n + 0.6], y: [0, 1.12 * most], xlabel: "blocks on the path", ylabel: "paths" });
   const bar = (attrs) => s("rect", attrs);
   const ghosts = Array.from({ length: n + 1 }, (_, k) => bar({ class: "bk-residual_paths-ghost", x: plot.X(k - 0.4), width: plot.X(k + 0.4) - plot.X(k - 0.4), y: plot.Y(choose(n, k)), height: plot.Y(0) - plot.Y(choose(n, k)) }));
   const bars = Array.from({ length: n + 1 }, (_, k) => bar({ class: "bk-residual_paths-bar", x: plot.X(k - 0.4), width: plot.X(k + 0.4) - plot.X(k - 0.4) }));
-  const numbers = Array.from({ length: n + 1 }, (_, k) => s("text", { x: plot.X(k), "text-anchor": "middle" }));
+  const numbers = Array.from({ length: n + 1 }, (_, k) => s("text", { class: "bk-residual_paths-count", x: plot.X(k), "text-anchor": "middle" }));
   plot.layer.append(...ghosts, ...bars, ...numbers);
   return {
     el: h("div", {}, h("p", { class: "bk-residual_paths-name", text: "Paths of the residual network, by length" }), plot.svg),
@@ -99,7 +99,7 @@ function drawPaths(n) {
 // ---- measured errors -------------------------------------------------------------------------------------------------
 
 function drawErrors(errors, n) {
-  const plot = axes({ label: "", height: 260, x: [-0.4, n + 0.4], y: [0, 105], xlabel: "blocks removed", ylabel: "held-out error, %" });
+  const plot = axes({ label: "", width: 310, height: 240, x: [-0.4, n + 0.4], y: [0, 105], xlabel: "blocks removed", ylabel: "held-out error, %" });
   const at = ({ X, Y }, points) => points.map(([k, v]) => `${X(k)},${Y(100 * v)}`).join(" ");
   NAMES.forEach((name, net) => {
     const range = spread(errors[net], n);
