@@ -183,7 +183,7 @@ def architectures(path: Path | None = None, *, zoo: Path | None = None) -> tuple
     facts, measured = _json(path, {"works", "models"}), _json(zoo, {"versions", "models"})["models"]
     for key, work in facts["works"].items():
         _fields(work, WORK, f"{path}, work {key!r}")
-        if not re.fullmatch(r"[a-z]+\d{4}[a-z]?", key) or not work["url"].startswith("https://"):
+        if not re.fullmatch(r"[a-z]+\d{4}[a-z]*", key) or not work["url"].startswith("https://"):
             raise ValueError(f"{path}, work {key!r}: need a key such as 'he2016b' and an https address, got {work!r}")
     rows = facts["models"]
     for i, row in enumerate(rows):
