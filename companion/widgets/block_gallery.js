@@ -23,7 +23,7 @@ const BLOCKS = {
     ({ channels: C, growth: k }) => [["moved", "Norm and ReLU, as in pre-activation."], ["changed", `Only ${k} channels are made, by way of ${4 * k}.`], ["gone", "The 1 × 1 back up, and the ReLU at the end."], ["changed", `The sum becomes a stack: ${C} channels come in, ${C + k} go out.`]]],
 };
 const KNOBS = { groups: ["Groups G", [1, 2, 4, 8, 16, 32, 64]], widen: ["Widening factor", [1, 2, 4]], reduction: ["Reduction", [2, 4, 8, 16, 32]],
-  radix: ["Versions R", [1, 2, 4]], growth: ["New channels k", [12, 24, 32, 48]] };
+  radix: ["Versions", [1, 2, 4]], growth: ["New channels", [12, 24, 32, 48]] };
 const USES = { resnext: "groups", wide: "widen", se: "reduction", split: "radix", dense: "growth" };
 const WIDTHS = [64, 128, 256, 512, 1024, 2048], SIDES = [7, 14, 28, 56];
 const MARKS = { new: "+", changed: "≠", moved: "↕", gone: "−" };
