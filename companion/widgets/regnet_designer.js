@@ -69,9 +69,9 @@ function render({ model, el }) {
     { name: "No slope", note: "A flat line is a single stage, whatever the factor is.", state: { w_a: 0 } },
     { name: "Equal steps", note: "On a logarithmic axis all steps before the last rounding are equally high: the factor. The line is the curve.", state: { logarithmic: true } },
     { name: "Narrow groups", note: "With groups of 8 the widths stay what the line gave. Compare parameters and arithmetic.", state: { group_width: 8 } },
-    { name: "The authors' rounding", note: "The same numbers, another rule for a width between two multiples: one stage differs, and with it the network.", state: { rounding: "paper" } },
+    { name: "The other rounding", note: "The same numbers, another rule for a width between two multiples: one stage differs, and with it the network.", state: { rounding: ROUNDINGS.find((name) => name !== model.get("defaults").rounding) } },
   ];
-  const news = status(), chart = drawChart(), facts = h("dl", { class: "bk-regnet-facts" });
+  const news = status(), chart = drawChart(), facts = h("dl");
   const range = (name) => bind(model, name, slider, { label: TITLES[name], min: RANGES[name][0], max: RANGES[name][1], step: RANGES[name][2] });
   const sliders = NUMBERS.map(range);
   const gate = bind(model, "gate", checkbox, { label: "gate in each block (Y)" }), scale = bind(model, "logarithmic", checkbox, { label: "logarithmic axis" });
@@ -89,7 +89,7 @@ function render({ model, el }) {
   }
 
   frame(model, el, "regnet_designer", h("div", { class: "bk-regnet-head" }, pick.el, rounding.el, gate.el, scale.el), chart.el, key,
-    h("div", { class: "bk-controls" }, sliders.map((one) => one.el)), facts, news, toolbar(model, { presets }));
+    h("div", { class: "bk-controls" }, sliders.map((one) => one.el)), h("div", { class: "bk-regnet-facts" }, facts), news, toolbar(model, { presets }));
   let waiting = false, gone = false;
   const onChange = () => {                                          // a released model changes six traits at once
     if (waiting) return;
