@@ -31,9 +31,9 @@ export function range(models, axis, series) {
   const room = axis === "year" ? 0.8 : 1;
   return [a - room, b + room];
 }
-// 1, 10, 100, …, with 2 and 5 where there is room for more.
+// 1, 10, 100, …, with 3 or with 2 and 5 where there is room for them.
 export function logTicks(a, b, about) {
-  const decades = Math.log10(b / a), steps = decades > about ? [1] : decades * 2 > about ? [1, 3] : [1, 2, 5], out = [];
+  const decades = Math.log10(b / a), steps = [[1, 2, 5], [1, 3]].find((list) => list.length * decades <= about) ?? [1], out = [];
   for (let e = Math.floor(Math.log10(a)); e <= Math.ceil(Math.log10(b)); e++) for (const s of steps) if (s * 10 ** e >= a && s * 10 ** e <= b) out.push(s * 10 ** e);
   return out;
 }
