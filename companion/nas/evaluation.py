@@ -40,7 +40,8 @@ def short_training(
     Example:
         >>> x = torch.linspace(-1, 1, 40).reshape(-1, 1, 1, 1)
         >>> examples = x, (x[:, 0, 0, 0] > 0).long()
-        >>> short_training(lambda: nn.Sequential(nn.Flatten(), nn.Linear(1, 2)), examples, examples, lr=1.0)
+        >>> linear = lambda: nn.Sequential(nn.Flatten(), nn.Linear(1, 2))
+        >>> short_training(linear, examples, examples, epochs=60, lr=0.5)
         (1.0,)
     """
     if epochs < 1 or batch_size < 1 or not lr > 0:
