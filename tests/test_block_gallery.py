@@ -109,9 +109,7 @@ def test_every_block_is_drawn_and_described(open_widget, channels):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(
-    ("block", "label"), [("wide", "Widening factor"), ("split", "Versions"), ("se", "Reduction")]
-)
+@pytest.mark.parametrize(("block", "label"), [("wide", "Widening factor"), ("split", "Versions"), ("se", "Reduction")])
 def test_only_the_knob_of_the_block_is_there_and_it_works(open_widget, block, label):
     page = open_widget(BlockGallery(block=block), width=740)
     assert page.locator(".bk-slider:visible label").all_inner_texts() == ["Channels in", "Rows of the map", label]
