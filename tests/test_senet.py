@@ -48,7 +48,7 @@ def test_counts_and_every_shape_are_timms(name):
 @pytest.mark.parametrize("name", ["seresnet50", "seresnext50_32x4d", "ecaresnet50"])
 def test_logits_equal_timms(name):
     ours, theirs, _ = MODELS[name]
-    assert_same_logits(reference_twin(ours, theirs), batch=2)
+    assert_same_logits(reference_twin(ours, theirs), size=32)
 
 
 def test_every_block_ends_in_a_gate_of_its_width():
