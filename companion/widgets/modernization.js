@@ -67,7 +67,7 @@ function render({ model, el }) {
     const last = y + total + gap * now.block.length + 8, side = width - 16;
     svg.append(s("path", { class: "bk-path-wire", d: `M ${middle} 4 V ${last - 9} M ${middle} 10 H ${side} V ${last} H ${middle + 9}` }));
     now.block.forEach((item, i) => {
-      const conv = item.kind === "conv", w = conv ? Math.max(92, widest * Math.sqrt(item.channels / most)) : Math.max(96, 8 * item.text.length + 16), mark = marks[i] ? " bk-on" : "";
+      const conv = item.kind === "conv", w = conv ? Math.max(7.2 * Math.max(item.text.length, 12) + 14, widest * Math.sqrt(item.channels / most)) : Math.max(96, 8 * item.text.length + 16), mark = marks[i] ? " bk-on" : "";
       svg.append(s("rect", { class: `bk-path-${conv ? "conv" : "small"}${mark}`, x: middle - w / 2, y, width: w, height: heights[i], rx: conv ? 3 : 11 }));
       if (conv) svg.append(
         s("text", { class: "bk-path-halo", x: middle, y: y + 17, "text-anchor": "middle", text: item.text }),
