@@ -17,9 +17,10 @@ from companion.models.nasnet import (
     nasnet_a_mobile,
 )
 from companion.weights import match_state
+from tests.references import TimmNasnetMobile
 from tests.twins import assert_same_logits, reference_twin
 
-timm_nasnet = pytest.importorskip("timm.models.nasnet")
+import timm.models.nasnet as timm_nasnet  # isort: skip
 
 
 def count(model: nn.Module) -> int:
@@ -51,27 +52,8 @@ def test_the_large_form_itself_says_what_timm_says():
     assert_same_logits(twins, size=64, tolerance=1e-4)
 
 
-class TimmMobile(timm_nasnet.NASNetALarge):
-    """timm's own cells, four a stage, wired as the authors' mobile configuration: no reduction is skipped."""
-
-    def __init__(self) -> None:
-        super().__init__(stem_size=32, num_features=1056)
-        for i in (4, 5, 10, 11, 16, 17):
-            delattr(self, f"cell_{i}")
-
-    def forward(self, x):
-        maps = [self.conv0(x)]
-        maps.append(self.cell_stem_0(maps[0]))
-        maps.append(self.cell_stem_1(maps[0], maps[1]))
-        for names in (range(4), ["reduction_cell_0", *range(6, 10)], ["reduction_cell_1", *range(12, 16)]):
-            for name in names:
-                cell = getattr(self, name if isinstance(name, str) else f"cell_{name}")
-                maps.append(cell(maps[-1], maps[-2]))
-        return self.forward_head(F.relu(maps[-1]))
-
-
 def test_the_mobile_form_is_timms_cells_in_the_authors_wiring():
-    assert_same_logits(reference_twin(nasnet_a_mobile, TimmMobile), size=64)
+    assert_same_logits(reference_twin(nasnet_a_mobile, TimmNasnetMobile), size=64)
 
 
 def test_which_map_a_cell_behind_a_reduction_sees_matters():

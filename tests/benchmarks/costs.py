@@ -12,7 +12,8 @@ from companion.analysis import LayerCost, count_parameters, layer_costs
 def costs(build: Callable[[], nn.Module], side: int) -> dict[str, Any]:
     """Return parameters, multiply-accumulates, activations and the stages of a network for one RGB picture.
 
-    Activations are the outputs of all convolutions, as in Radosavovic et al. 2020, arXiv:2003.13678. A stage is a
+    Activations are the outputs of all convolutions, as in Radosavovic et al. 2020, arXiv:2003.13678; a linear layer
+    on the channels of a map is a convolution of 1 x 1. A stage is a
     row (name, kind, output shape, parameters, MACs), with what lies deeper than two levels folded into it. Heads
     that only run in training count in the parameters.
     """
@@ -23,9 +24,9 @@ def costs(build: Callable[[], nn.Module], side: int) -> dict[str, Any]:
 
     def count(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
         nonlocal outputs
-        outputs += output.numel()
+        outputs += output.numel() if output.ndim == 4 else 0
 
-    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, nn.Conv2d)]
+    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     with torch.no_grad():
         model(torch.empty(1, *size, device="meta"))
     for hook in hooks:
