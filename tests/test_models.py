@@ -14,7 +14,6 @@ from tests.references import REFERENCES
 SMALL = [
     "alexnet",
     "cifar_plain20",
-    "cifar_preact_resnet110",
     "cifar_resnet20",
     "convnext_tiny",
     "densenet121",
