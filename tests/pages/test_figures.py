@@ -27,8 +27,9 @@ CONTROLS = """(key) => [...document.querySelectorAll(
   name: el.labels?.[0]?.textContent || el.getAttribute("aria-label") || el.textContent,
   off: el.disabled, hidden: !el.checkVisibility() || el.type === "submit", chosen: el.checked === true }))"""
 
-# Controls that mean something only after, or together with, the press of a button; elsewhere that is the main one.
-FIRST = {"Back": "Step", "Previous event": "Next event", "Zoom out": "Zoom in"}
+# Controls that mean something only after, or together with, the press of buttons; elsewhere that is the main one.
+FIRST = {"Back": ["Step"], "Previous event": ["Next event"], "Zoom out": ["Zoom in"], "Previous stop": ["Next stop"]}
+FIRST["Compare with"] = ["Next stop", "Next stop"]
 THEN = {"learning rate η": "Take a gradient step"}
 
 
@@ -112,7 +113,8 @@ def test_every_control_changes_its_figure(visit, name):
                 if page.evaluate(LOOKS, key) != after:
                     continue
             elif control["name"] in FIRST:
-                press(frame, FIRST[control["name"]])
+                for text in FIRST[control["name"]]:
+                    press(frame, text)
             elif frame.locator(".bk-primary").count():
                 frame.locator(".bk-primary").first.click()
             wait_until_on(page, key, control)
