@@ -1,8 +1,8 @@
 // Building blocks shared by the interactive figures: DOM and SVG makers, controls bound to the model, plot axes.
 // Every control is a native, labelled form element; sizes suit a thumb; nothing here knows a particular figure.
 
-let serial = 0;
-export const uid = (stem) => `bk-${stem}-${++serial}`;
+// A name that no other element of the page has: every figure brings its own copy of this module, the page counts for all.
+export const uid = (stem) => `bk-${stem}-${window.bkSerial = (window.bkSerial ?? 0) + 1}`;
 export const clamp = (v, lo, hi) => Math.min(hi, Math.max(lo, v));
 
 // The real minus sign, at most `digits` decimals, no trailing zeros.

@@ -260,7 +260,7 @@ function render({ model, el }) {
         h("div", { class: "bk-trainer-modes", role: "radiogroup", "aria-label": "What a click on the plane does: add a point, move or delete" }, modes),
         h("div", { class: "bk-trainer-row" }, addButton), h("p", { class: "bk-trainer-hint", id: hint, text: HINT })),
       h("div", { class: "bk-trainer-training" },
-        h("div", { class: "bk-trainer-row" }, runButton, stepButton, restartButton), h("div", { "data-needs": "Run" }, pace.el),
+        h("div", { class: "bk-trainer-row" }, runButton, stepButton, restartButton), pace.el,
         h("div", { class: "bk-trainer-news" }, state, story), counts.el, chart.el)),
     h("div", { class: "bk-controls" }, rate.el, sequence.el),
     toolbar(model, { presets: model.get("presets"), extra: [clearButton],

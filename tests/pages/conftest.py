@@ -1,13 +1,15 @@
 """A built page in headless Chromium: opened from disk, every request that leaves the disk refused and written down."""
 
 import gzip
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page, Request
 
 HTML = Path(__file__).parents[2] / "_build" / "html"
 PAGES = sorted(p.relative_to(HTML).as_posix() for p in HTML.glob("book/**/*.html"))
@@ -47,23 +49,24 @@ def _built() -> None:
         pytest.fail("there is no built book: run `make book` first")
 
 
-def open_page(browser: Browser, name: str, width: int, theme: str, fragment: str) -> Visit:
-    """Open a built page and wait until its figures run and its equations are drawn."""
+def open_page(
+    browser: Browser, name: str, *, width: int = 1280, theme: str = "light", fragment: str = "", math: bool = True
+) -> Visit:
+    """Open a built page and wait until its figures run and its equations are drawn; `math=False` leaves these out."""
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
     context.set_default_timeout(20_000)
     seen = Visit(context.new_page())
 
-    def route(call: Route) -> None:
-        url = call.request.url
-        if url.startswith("file:"):
-            seen.files.append(Path(unquote(urlsplit(url).path)))
-        if url.startswith(("file:", "data:", "blob:")):
-            call.continue_()
-        else:
-            seen.outside.append(url)
-            call.abort()
+    def note(call: Request) -> None:
+        if call.url.startswith("file:"):
+            seen.files.append(Path(unquote(urlsplit(call.url).path)))
+        elif not call.url.startswith(("data:", "blob:")):
+            seen.outside.append(call.url)
 
-    seen.page.route("**/*", route)
+    seen.page.route(re.compile("^(?!file:|data:|blob:)"), lambda call: call.abort())
+    if not math:
+        seen.page.route("**/tex-chtml.js", lambda call: call.fulfill(body="", content_type="text/javascript"))
+    seen.page.on("request", note)
     seen.page.on("console", lambda m: seen.problems.append(m.text) if m.type == "error" else None)
     seen.page.on("pageerror", lambda e: seen.problems.append(str(e)))
     seen.page.on("requestfailed", lambda r: seen.problems.append(f"failed: {r.url}"))
@@ -74,11 +77,11 @@ def open_page(browser: Browser, name: str, width: int, theme: str, fragment: str
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
-    """Return visit(name, width=1280, theme="light", fragment=""): a page of the test's own, fully drawn."""
+    """Return visit(name, **how): a page of the test's own, as `open_page` opens it."""
     opened: list[Visit] = []
 
-    def fresh(name: str, *, width: int = 1280, theme: str = "light", fragment: str = "") -> Visit:
-        opened.append(open_page(browser, name, width, theme, fragment))
+    def fresh(name: str, **how: Any) -> Visit:
+        opened.append(open_page(browser, name, **how))
         return opened[-1]
 
     yield fresh
@@ -88,14 +91,18 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
 
 @pytest.fixture(scope="session")
 def look_at(browser: Browser) -> Iterator[Callable[[str], Visit]]:
-    """Return look_at(name): a page shared by the tests that only look at it, opened once."""
-    opened: dict[str, Visit] = {}
+    """Return look_at(name): a page shared by the tests that only look at it, open until another is asked for."""
+    latest: dict[str, Visit] = {}
 
     def shared(name: str) -> Visit:
-        if name not in opened:
-            opened[name] = open_page(browser, name, 1280, "light", "")
-        return opened[name]
+        if name not in latest:
+            close()
+            latest[name] = open_page(browser, name)
+        return latest[name]
+
+    def close() -> None:
+        while latest:
+            latest.popitem()[1].page.context.close()
 
     yield shared
-    for seen in opened.values():
-        seen.page.context.close()
+    close()

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -53,6 +54,12 @@ def configure(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(project.cache_folder())  # a new folder makes Sphinx read every page again
 
 
+def drop_repeated_ids(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Unname the bodies of exercises and solutions: sphinx-exercise calls all of a page the same."""
+    for body in doctree.findall(nodes.section):
+        body["ids"] = [name for name in body["ids"] if name not in {"exercise-content", "solution-content"}]
+
+
 def clean_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Drop the theme's scripts for live kernels, which point at another host and are written twice."""
     keep, bodies = [], set()
@@ -78,6 +85,7 @@ def setup(app: Sphinx) -> None:
     """Connect to Sphinx."""
     app.add_config_value("bookkit_sources", stamp(app), "env", types=(list,))
     app.connect("config-inited", configure, priority=400)
+    app.connect("doctree-resolved", drop_repeated_ids)
     app.connect("html-page-context", clean_scripts, priority=900)
     app.add_css_file("book.css", priority=900)
     app.add_js_file("vendor/page.js", loading_method="defer")
