@@ -106,6 +106,7 @@ function render({ model, el }) {
     stage.replaceChildren(svg);
   }
 
+  const apart = (d) => (d ? `largest difference of logits ${d.toExponential(0).replace("e-", "e−")} of the largest` : "the same logits to the last bit");
   const cite = (r, text) => (/^https:\/\//.test(r.url) ? h("a", { href: r.url, rel: "noopener", text }) : text);
   function tell() {
     const state = read(), m = hovered ?? find(state[state.clicks]), page = `${root}${m.chapter}.html`, title = chapters[m.chapter];
@@ -115,7 +116,7 @@ function render({ model, el }) {
       const numbers = [r.top1 === null ? null : `top-1 ${r.top1.toFixed(1)} %`, r.top5 === null ? null : `top-5 ${r.top5.toFixed(1)} %`].filter(Boolean).join(", ");
       return h("li", {}, h("b", { text: numbers }), ` ${SERIES.find(([name]) => name === r.series)[1]}: ${r.conditions}. `, h("span", { class: "bk-atlas-quiet" }, cite(r, r.reference.match(/^.*?\d{4}/)?.[0] ?? r.reference)));
     });
-    const check = m.check ? `Ours beside ${m.check.reference}: largest difference of logits ${m.check.logit_difference.toExponential(0).replace("e-", "e−")} of the largest; speed × ${m.check.inference_ratio.toFixed(2)} in use, × ${m.check.training_ratio.toFixed(2)} in training.` : "Its reference is the count in its paper.";
+    const check = m.check ? `Ours beside ${m.check.reference}: ${apart(m.check.logit_difference)}; speed × ${m.check.inference_ratio.toFixed(2)} in use, × ${m.check.training_ratio.toFixed(2)} in training.` : "Its reference is the count in its paper.";
     card.className = `bk-atlas-card bk-atlas-${LOOKS[looks(m) % LOOKS.length][1]}`;
     card.replaceChildren(
       h("div", { class: "bk-atlas-quiet", text: `${letter}${m.family} · ${m.year} · ${m.people}` }), h("div", { class: "bk-atlas-title", text: m.title }), h("div", { text: m.idea }),

@@ -132,6 +132,7 @@ function render({ model, el }) {
   const play = button("Play", () => { if (player.running) player.stop(); else { if (ended()) goTo(0); waited = PAUSE / 2; player.start(); } refresh(); });
   const all = button("All", () => { player.stop(); goTo(Infinity); });
   const rate = numberInput({ label: "learning rate η", min: 0.01, max: 100, step: 0.01, onvalue: (v) => write({ lr: v }) });
+  rate.el.dataset.after = "Take a gradient step";
   const learn = button("Take a gradient step", () => {
     player.stop();
     const { graph, leaves, values, steps, lr } = read(model), clip = (n, v) => clamp(v, ...graph.nodes[n].range);

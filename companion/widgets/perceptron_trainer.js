@@ -252,6 +252,7 @@ function render({ model, el }) {
   const pace = slider({ label: "speed", min: 0, max: SPEEDS.length - 1, step: 1, value: SPEEDS.indexOf(speed),
     format: (i) => `${SPEEDS[i]}/s`, oninput: (i) => { model.set("speed", SPEEDS[i]); model.save_changes(); } });
   const rate = bind(model, "lr", slider, { label: "learning rate η", min: 0.1, max: 2, step: 0.1 });
+  rate.el.dataset.after = "Step";                                            // before it all weights are zero
   const sequence = bind(model, "order", select, { label: "order", options: [["listed", "as listed"], ["shuffled", "shuffled each pass"]] });
 
   frame(model, el, "perceptron_trainer",

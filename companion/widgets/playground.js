@@ -173,7 +173,7 @@ function scale({ label, values, format = shortNumber, value, oninput }) {
   return { ...made, set };
 }
 
-const later = (control) => { control.el.dataset.needs = "Step"; return control; };    // shows once training goes on
+const later = (control) => { control.el.dataset.after = "Step"; return control; };    // what it does shows after a step
 
 function makeControls(model) {
   const sets = [...Object.keys(model.get("datasets")), OWN].map((name) => [name, dataName(name)]);
@@ -474,7 +474,7 @@ function render({ model, el }) {
   });
   const restartButton = button("Restart", () => { halt(); restart(); say("Back to the first weights of the same seed."); });
   const seedButton = button("New seed", () => { setAll(model, { seed: (setting.seed + 1) % (MOST_SEED + 1) }); say(`Seed ${setting.seed}: other first weights, another order of the batches.`); });
-  const speedMenu = later(select({ label: "Speed", options: SPEED, value: speed, onchange: (v) => { speed = v; } }));
+  const speedMenu = select({ label: "Speed", options: SPEED, value: speed, onchange: (v) => { speed = v; } });
 
   // -- the reader's own points; training goes on with the weights it has --
   function sendPoints(flat) { setAll(model, { points: flat }); }

@@ -27,12 +27,12 @@ CONTROLS = """(key) => [...document.querySelectorAll(
   `.bk-figure[data-key="${key}"] :is(input, select, button)`)].map((el, i) => ({
   index: i, kind: el.tagName === "INPUT" ? el.type : el.tagName.toLowerCase(), text: el.textContent.slice(0, 40),
   name: el.labels?.[0]?.textContent || el.getAttribute("aria-label") || el.textContent,
-  off: el.disabled, hidden: !el.checkVisibility() || el.type === "submit", chosen: el.checked === true }))"""
+  after: el.closest("[data-after]")?.dataset.after, off: el.disabled, hidden: !el.checkVisibility() || el.type === "submit", chosen: el.checked === true }))"""
 
-# Controls that mean something only after, or together with, the press of buttons; elsewhere that is the main one.
+# Controls that mean something only after the press of other buttons; elsewhere that is the main one. One whose effect
+# shows with the next press of a button says so itself (data-after).
 FIRST = {"Back": ["Step"], "Previous event": ["Next event"], "Zoom out": ["Zoom in"], "Previous stop": ["Next stop"]}
 FIRST["Compare with"] = ["Next stop", "Next stop"]
-THEN = {"learning rate η": "Take a gradient step"}
 
 
 pages = pytest.mark.parametrize("name", [pytest.param(name, id=name.removeprefix("book/")) for name in WITH_FIGURES])
@@ -106,12 +106,12 @@ def test_every_control_changes_its_figure(visit, name):
                 settle(page)
             if operate(page, key, control):
                 continue
-            if control["name"] in THEN:
-                press(frame, THEN[control["name"]])
-                after = page.evaluate(LOOKS, key)
+            if control["after"]:
+                press(frame, control["after"])
+                moved = page.evaluate(LOOKS, key)
                 reset.click()
-                press(frame, THEN[control["name"]])
-                if page.evaluate(LOOKS, key) != after:
+                press(frame, control["after"])
+                if page.evaluate(LOOKS, key) != moved:
                     continue
             elif control["name"] in FIRST:
                 for text in FIRST[control["name"]]:
