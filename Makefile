@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = PYTHONPATH=book/_ext $(VENV)/bin
+TEST = OMP_NUM_THREADS=1 $(RUN)/pytest -n 2 --dist worksteal
 READY = $(VENV)/.ready
 
 .PHONY: book test lint unit pages chromium notebooks constraints clean clean-all
@@ -21,11 +22,11 @@ lint: $(READY)
 	$(VENV)/bin/mypy
 
 unit: $(READY) chromium
-	$(RUN)/pytest -n 2 tests --ignore=tests/pages --cov --cov-report=term --cov-fail-under=95
-	OMP_NUM_THREADS=1 $(RUN)/pytest -n 2 --nbmake notebooks
+	$(TEST) tests --ignore=tests/pages --cov --cov-report=term --cov-fail-under=95
+	$(TEST) --nbmake notebooks
 
 pages: book chromium
-	$(RUN)/pytest -n 2 tests/pages
+	$(TEST) tests/pages
 
 notebooks: $(READY)
 	$(RUN)/python -m bookkit.notebooks

@@ -9,19 +9,19 @@ from functools import partial
 from typing import NamedTuple
 from unittest import mock
 
+import timm
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
-from companion._torchvision import torchvision  # isort: skip - timm imports torchvision, so ours comes first
-import timm
 from timm.models.nasnet import NASNetALarge
 from timm.models.resnet import Bottleneck as TimmBottleneck
 from timm.models.resnet import ResNet as TimmResNet
 from timm.models.resnetv2 import PreActBasic, PreActBottleneck
+from torch import Tensor, nn
 from torchvision.models.googlenet import Inception, InceptionAux
 from torchvision.models.regnet import BlockParams
 from torchvision.models.resnet import BasicBlock
+
+from companion._torchvision import torchvision
 
 SIDES = {"inception_v3": 299, "inception_v4": 299, "inception_resnet_v2": 299, "xception": 299}
 SIDES |= {f"efficientnet_b{i}": side for i, side in enumerate((224, 240, 260, 300, 380, 456, 528, 600))}
@@ -132,10 +132,9 @@ def _linear_head(name: str) -> nn.Module:
     return model
 
 
-def _eca(depths: tuple[int, ...]) -> Reference:
-    return Reference(
-        "timm ResNet with eca", lambda: TimmResNet(TimmBottleneck, depths, block_args={"attn_layer": "eca"})
-    )
+def gated_resnet(gate: str | Callable[[int], nn.Module], depths: tuple[int, ...] = (3, 4, 6, 3)) -> nn.Module:
+    """timm's ResNet, of 50 layers by default, with a gate in every block that timm does not name."""
+    return TimmResNet(TimmBottleneck, depths, block_args={"attn_layer": gate})
 
 
 class ConvRelu(nn.Module):
@@ -251,8 +250,8 @@ def _references() -> dict[str, Reference]:
         "seresnet50": _timm("seresnet50"),
         "seresnet101": _timm("seresnet101"),
         "seresnext50_32x4d": _timm("seresnext50_32x4d"),
-        "ecaresnet50": _eca((3, 4, 6, 3)),
-        "ecaresnet101": _eca((3, 4, 23, 3)),
+        "ecaresnet50": Reference("timm ResNet with eca", partial(gated_resnet, "eca")),
+        "ecaresnet101": Reference("timm ResNet with eca", partial(gated_resnet, "eca", (3, 4, 23, 3))),
         "resnest50": _timm("resnest50d"),
         "resnest101": _timm("resnest101e"),
         "inception_v4": _timm("inception_v4"),

@@ -1,4 +1,4 @@
-"""ConvNeXt: torchvision's logits and counts; the path from ResNet-50, whose two ends are torchvision's networks."""
+"""ConvNeXt: torchvision's gradients; the path from ResNet-50, whose two ends are torchvision's networks."""
 
 from dataclasses import replace
 from functools import partial
@@ -12,17 +12,10 @@ from companion.analysis import multiply_accumulates
 from companion.layers.drop import StochasticDepth
 from companion.layers.norm import LayerNorm2d
 from companion.layers.scale import LayerScale
-from companion.models import convnext as zoo
 from companion.models.convnext import ConvNeXt, ConvNeXtBlock, convnext_tiny
 from companion.models.modernized import CHANGES, Design, ModernizedBlock, ModernizedResNet, path
 from tests.twins import assert_same_logits, reference_twin
 
-PUBLISHED = {
-    "convnext_tiny": 28_589_128,
-    "convnext_small": 50_223_688,
-    "convnext_base": 88_591_464,
-    "convnext_large": 197_767_336,
-}
 # The paper's text, sections 2.3 to 2.5 and table 1; billions of multiply-accumulates, rounded as there.
 STATED = {"wider": 5.3, "inverted": 4.6, "window first": 4.1, "steps apart": 4.5}
 
@@ -40,29 +33,7 @@ def on_meta(build, **options):
         return build(**options)
 
 
-# --- the published family
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_counts_and_rates_are_torchvisions(name):
-    ours, theirs = on_meta(getattr(zoo, name)), on_meta(getattr(torchvision.models, name))
-    assert count(ours) == count(theirs) == PUBLISHED[name]
-    assert [t.shape for t in ours.state_dict().values()] == [t.shape for t in theirs.state_dict().values()]
-    drops = [m.p for m in ours.modules() if isinstance(m, StochasticDepth)]
-    assert drops == pytest.approx([m.p for m in theirs.modules() if isinstance(m, torchvision.ops.StochasticDepth)])
-
-
-@pytest.mark.parametrize("name", ["convnext_tiny", "convnext_small"])
-def test_logits_are_torchvisions(name):
-    build = partial(getattr(torchvision.models, name), num_classes=6)
-    assert_same_logits(reference_twin(partial(getattr(zoo, name), num_classes=6), build))
-
-
-@pytest.mark.parametrize("name", ["convnext_base", "convnext_large"])
-def test_logits_are_torchvisions_in_float32(name):
-    build = partial(getattr(torchvision.models, name), num_classes=6)
-    twins = reference_twin(partial(getattr(zoo, name), num_classes=6), build, dtype=torch.float32)
-    assert_same_logits(twins, size=32, tolerance=1e-4)
+# --- the published family, beyond what tests/test_zoo_table.py proves of every model
 
 
 def test_a_blocks_gradients_are_torchvisions():
@@ -105,7 +76,7 @@ def test_options_of_a_block():
     assert small(torch.zeros(1, 8, 5, 5)).shape == (1, 8, 5, 5)
 
 
-def test_features_options_and_layouts():
+def test_features_and_options():
     x = torch.randn(2, 1, 33, 20)
     model = tiny(in_channels=1, drop_path_rate=0.4, layer_scale=0.5).eval()
     assert [m.p for m in model.modules() if isinstance(m, StochasticDepth)] == pytest.approx([0, 0.2, 0.4])
@@ -113,17 +84,7 @@ def test_features_options_and_layouts():
     assert features.shape == (2, 16, 4, 2)
     torch.testing.assert_close(model.head(features.mean((2, 3))), model(x))
     assert features.is_contiguous(memory_format=torch.channels_last)
-    last = model.to(memory_format=torch.channels_last)
-    torch.testing.assert_close(last(x.to(memory_format=torch.channels_last)), model(x))
     assert [m.p for m in ConvNeXt((1,), (8,), drop_path_rate=0.3).modules() if isinstance(m, StochasticDepth)] == [0]
-
-
-def test_compile_export_and_mixed_precision():
-    model, x = tiny(layer_scale=1.0).eval(), torch.randn(2, 3, 16, 16)
-    torch.testing.assert_close(torch.compile(model, fullgraph=True, backend="eager")(x), model(x))
-    torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), model(x))
-    with torch.autocast("cpu", torch.bfloat16):
-        assert model(x).isfinite().all()
 
 
 # --- the path
@@ -132,7 +93,7 @@ def test_compile_export_and_mixed_precision():
 def test_the_first_stop_is_resnet_50():
     stops = list(path().values())
     ours = partial(ModernizedResNet, stops[0], num_classes=6)
-    assert_same_logits(reference_twin(ours, partial(torchvision.models.resnet50, num_classes=6)))
+    assert_same_logits(reference_twin(ours, partial(torchvision.models.resnet50, num_classes=6)), size=33)
 
 
 def test_the_last_stop_with_layer_scale_is_convnext_tiny():
@@ -144,7 +105,7 @@ def test_the_last_stop_with_layer_scale_is_convnext_tiny():
         for mine, reference in zip(ours.parameters(), theirs.parameters(), strict=True):
             reference.normal_(0, 0.1)
             mine.copy_(reference.reshape(mine.shape))
-    x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    x = torch.randn(2, 3, 33, 33, dtype=torch.float64)
     with torch.no_grad():
         a, b = ours.eval()(x), theirs.eval()(x)
     torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
@@ -217,5 +178,3 @@ def test_errors():
     ]:
         with pytest.raises(ValueError, match=message):
             call()
-    with pytest.raises(RuntimeError, match="channels"):
-        tiny()(torch.zeros(1, 1, 16, 16))

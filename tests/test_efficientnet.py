@@ -1,7 +1,6 @@
-"""EfficientNet: published counts, torchvision's logits with its weights, the scaling rules, the gate's width."""
+"""EfficientNet: torchvision's gradients and first weights, the scaling rules, the gate's width, options, errors."""
 
 import math
-from functools import partial
 
 import pytest
 import torch
@@ -9,7 +8,6 @@ from torch import nn
 
 from companion._torchvision import torchvision
 from companion.layers.drop import StochasticDepth
-from companion.models import efficientnet as zoo
 from companion.models.efficientnet import (
     B0_STAGES,
     SCALES,
@@ -22,19 +20,7 @@ from companion.models.efficientnet import (
     efficientnet_b1,
     scale_stages,
 )
-from tests.twins import assert_same_logits, reference_twin
 
-PUBLISHED = {
-    "efficientnet_b0": 5_288_548,
-    "efficientnet_b1": 7_794_184,
-    "efficientnet_b2": 9_109_994,
-    "efficientnet_b3": 12_233_232,
-    "efficientnet_b4": 19_341_616,
-    "efficientnet_b5": 30_389_784,
-    "efficientnet_b6": 43_040_704,
-    "efficientnet_b7": 66_347_960,
-    "efficientnet_v2_s": 21_458_488,
-}
 TINY = (Stage(FusedMBConv, 1, 3, 1, 8, 1), Stage(FusedMBConv, 2, 3, 2, 8, 2), Stage(MBConv, 2, 5, 2, 16, 2))
 
 
@@ -46,39 +32,7 @@ def count(model):
     return sum(p.numel() for p in model.parameters())
 
 
-# --- the published family
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_counts_rates_and_constants_are_torchvisions(name):
-    with torch.device("meta"):
-        ours, theirs = getattr(zoo, name)(), getattr(torchvision.models, name)()
-    assert count(ours) == count(theirs) == PUBLISHED[name]
-    drops = [m.p for m in ours.modules() if isinstance(m, StochasticDepth)]
-    assert drops == pytest.approx([m.p for m in theirs.modules() if isinstance(m, torchvision.ops.StochasticDepth)])
-    norms, their_norms = ([m for m in x.modules() if isinstance(m, nn.BatchNorm2d)] for x in (ours, theirs))
-    assert [(m.eps, m.momentum) for m in norms] == [(m.eps, m.momentum) for m in their_norms]
-    assert ours.head[0].p == theirs.classifier[0].p
-
-
-@pytest.mark.parametrize("name", ["efficientnet_b0", "efficientnet_b2", "efficientnet_v2_s"])
-def test_logits_are_torchvisions(name):
-    build = partial(getattr(torchvision.models, name), num_classes=6)
-    assert_same_logits(reference_twin(partial(getattr(zoo, name), num_classes=6), build), size=48)
-
-
-@pytest.mark.parametrize("name", ["efficientnet_b1", "efficientnet_b3", "efficientnet_b4", "efficientnet_b5"])
-def test_logits_are_torchvisions_in_float32(name):
-    build = partial(getattr(torchvision.models, name), num_classes=6)
-    twins = reference_twin(partial(getattr(zoo, name), num_classes=6), build, dtype=torch.float32)
-    assert_same_logits(twins, size=33, tolerance=1e-4)
-
-
-@pytest.mark.parametrize("name", ["efficientnet_b6", "efficientnet_b7"])
-def test_every_tensor_of_the_giants_has_torchvisions_shape(name):
-    with torch.device("meta"):
-        ours, theirs = getattr(zoo, name)(), getattr(torchvision.models, name)()
-    assert [t.shape for t in ours.state_dict().values()] == [t.shape for t in theirs.state_dict().values()]
+# --- the published family, beyond what tests/test_zoo_table.py proves of every model
 
 
 def test_training_step_is_torchvisions():
@@ -94,7 +48,6 @@ def test_training_step_is_torchvisions():
 
 
 def test_first_weights_are_spread_as_torchvisions():
-    torch.manual_seed(0)
     ours = dict(efficientnet_b0(num_classes=50).named_parameters())
     theirs = torchvision.models.efficientnet_b0(num_classes=50).parameters()
     for (name, mine), reference in zip(ours.items(), theirs, strict=True):
@@ -184,7 +137,7 @@ def test_fused_is_mbconv_with_one_dense_convolution():
 # --- what every network of the zoo can do
 
 
-def test_features_options_and_layouts():
+def test_features_and_options():
     x = torch.randn(2, 1, 33, 20)
     model = tiny(in_channels=1, dropout=0.3, drop_path_rate=0.4).eval()
     assert model.head[0].p == 0.3
@@ -194,18 +147,11 @@ def test_features_options_and_layouts():
     features = model.forward_features(x)
     assert features.shape == (2, 32, 5, 3)
     torch.testing.assert_close(model.head(features.mean((2, 3))), model(x))
-    last = model.to(memory_format=torch.channels_last)
-    torch.testing.assert_close(last(x.to(memory_format=torch.channels_last)), model(x))
     assert tiny(last_channels=None).last[0].out_channels == 64
 
 
-def test_compile_export_and_mixed_precision():
-    model, x = tiny().eval(), torch.randn(2, 3, 32, 32)
-    torch.testing.assert_close(torch.compile(model, fullgraph=True, backend="eager")(x), model(x))
-    torch.compile(tiny(), fullgraph=True, backend="eager")(x)  # in training the masks are drawn inside the graph
-    torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), model(x))
-    with torch.autocast("cpu", torch.bfloat16):
-        assert model(x).isfinite().all()
+def test_in_training_the_masks_are_drawn_inside_the_graph():
+    assert torch.compile(tiny(), fullgraph=True, backend="eager")(torch.randn(2, 3, 32, 32)).shape == (2, 5)
 
 
 def test_errors():
@@ -226,5 +172,3 @@ def test_errors():
     ]:
         with pytest.raises(ValueError, match=message):
             call()
-    with pytest.raises(RuntimeError, match="channels"):
-        tiny()(torch.zeros(1, 1, 32, 32))

@@ -1,14 +1,10 @@
-"""Inception-v3, -v4 and Inception-ResNet-v2: the references' logits, published counts, map sizes, options, errors."""
+"""Inception-v3, -v4 and Inception-ResNet-v2: torchvision's outputs in training, map sizes, options, errors."""
 
 import copy
 
 import pytest
 import torch
 from torch import nn
-
-from companion._torchvision import torchvision
-
-import timm  # isort: skip  (it needs the safe import of torchvision above)
 
 from companion.models.googlenet import Branches
 from companion.models.inception_v3 import (
@@ -21,7 +17,8 @@ from companion.models.inception_v3 import (
     reduction_to_17,
 )
 from companion.models.inception_v4 import ResidualInception, inception_resnet_v2, inception_v4
-from tests.twins import assert_same_logits, reference_twin
+from tests.references import REFERENCES
+from tests.twins import reference_twin
 
 BUILDERS = [inception_v3, inception_v4, inception_resnet_v2]
 FEATURES = {inception_v3: (2048, 8, 8), inception_v4: (1536, 8, 8), inception_resnet_v2: (1536, 8, 8)}
@@ -36,24 +33,10 @@ def meta(build, **options):
         return build(**options)
 
 
-def theirs():
-    return torchvision.models.inception_v3(init_weights=False)
-
-
 @pytest.fixture(scope="module")
 def twins():
     torch.manual_seed(0)
-    return reference_twin(inception_v3, theirs)
-
-
-def test_v3_logits_equal_torchvisions(twins):
-    assert_same_logits(twins, size=75)
-
-
-@pytest.mark.parametrize("build", [inception_v4, inception_resnet_v2])
-def test_logits_equal_timms(build):
-    ours = reference_twin(build, lambda: timm.create_model(build.__name__))
-    assert_same_logits(ours, size=75)
+    return reference_twin(inception_v3, REFERENCES["inception_v3"].build)
 
 
 def test_training_returns_torchvisions_two_outputs(twins):
@@ -81,11 +64,8 @@ def test_transform_input_equals_torchvisions(twins):
         assert not torch.allclose(ours(x), twins.ours(x))
 
 
-def test_published_counts():
-    assert count(meta(inception_v3)) == 27_161_264
+def test_the_count_without_an_auxiliary_head():
     assert count(meta(inception_v3, aux_logits=False)) == 23_834_568
-    assert count(meta(inception_v4)) == 42_679_816
-    assert count(meta(inception_resnet_v2)) == 55_843_464
 
 
 @pytest.mark.parametrize("build", BUILDERS)
@@ -150,20 +130,6 @@ def test_first_weights_of_v3():
     for name, layer in layers:
         assert layer.weight.std().item() == pytest.approx(small.get(name, 0.1), rel=0.1), name
     assert small.keys() < {name for name, _ in layers}
-
-
-def test_channels_last(twins):
-    x = torch.randn(1, 3, 75, 75, dtype=torch.float64)
-    last = copy.deepcopy(twins.ours).to(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        torch.testing.assert_close(last(x.to(memory_format=torch.channels_last)), twins.ours(x))
-
-
-@pytest.mark.parametrize("build", BUILDERS)
-@pytest.mark.parametrize("options", [{"num_classes": 0}, {"in_channels": 0}])
-def test_sizes_below_one_are_refused(build, options):
-    with pytest.raises(ValueError, match=r"num_classes and in_channels must be >= 1, got"):
-        meta(build, **options)
 
 
 def test_other_wrong_options_are_refused():

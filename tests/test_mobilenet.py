@@ -1,17 +1,16 @@
-"""MobileNets: published counts, torchvision's and timm's logits, the options, the blocks by their formulas, errors."""
+"""MobileNets: the references' logits at other widths, the papers' work, blocks by their formulas, errors."""
 
 from functools import partial
 from itertools import pairwise
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-from companion._torchvision import torchvision  # isort: skip - timm imports torchvision, so ours comes first
-import timm
 from torchvision.models._utils import _make_divisible
 
+from companion._torchvision import torchvision
 from companion.analysis import multiply_accumulates
 from companion.models.mobilenet import InvertedResidual, SeparableBlock, make_divisible, mobilenet_v1, mobilenet_v2
 from companion.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
@@ -45,19 +44,10 @@ def randomize(module):
 
 
 @pytest.mark.parametrize(
-    ("build", "published"),
-    [
-        (mobilenet_v1, 4_231_976),
-        (partial(mobilenet_v1, width_multiplier=0.75), 2_585_560),
-        (partial(mobilenet_v1, width_multiplier=0.5), 1_331_592),
-        (partial(mobilenet_v1, width_multiplier=0.25), 470_072),
-        (mobilenet_v2, 3_504_872),
-        (mobilenet_v3_large, 5_483_032),
-        (mobilenet_v3_small, 2_542_856),
-    ],
-)
-def test_parameters(build, published):
-    assert count(meta(build)) == published
+    ("width_multiplier", "published"), [(0.75, 2_585_560), (0.5, 1_331_592), (0.25, 470_072)]
+)  # fmt: skip
+def test_parameters_of_the_narrow_ones(width_multiplier, published):
+    assert count(meta(mobilenet_v1, width_multiplier=width_multiplier)) == published
 
 
 @pytest.mark.parametrize(
@@ -76,7 +66,7 @@ def test_work_is_that_of_the_papers_tables_6_and_7(width_multiplier, side, milli
     build = partial(mobilenet_v1, width_multiplier=width_multiplier)
     assert abs(macs_by_hand(width_multiplier, side) / 1e6 - millions) < 1  # the paper gives 290 for 290.7
     if side == 128:
-        assert multiply_accumulates(build(), (3, side, side)) == macs_by_hand(width_multiplier, side)
+        assert multiply_accumulates(meta(build), (3, side, side)) == macs_by_hand(width_multiplier, side)
 
 
 def macs_by_hand(width_multiplier, side):
@@ -91,10 +81,11 @@ def macs_by_hand(width_multiplier, side):
     return total + wide[-1] * 1000
 
 
-def test_work_of_the_later_two():
-    assert round(multiply_accumulates(mobilenet_v2(), (3, 224, 224)) / 1e6) == 301
-    assert round(multiply_accumulates(mobilenet_v3_large(), (3, 224, 224)) / 1e6) == 217
-    assert round(multiply_accumulates(mobilenet_v3_small(), (3, 224, 224)) / 1e6, 1) == 56.5
+@pytest.mark.parametrize(
+    ("build", "millions"), [(mobilenet_v2, 300.8), (mobilenet_v3_large, 216.6), (mobilenet_v3_small, 56.5)]
+)
+def test_work_of_the_later_two(build, millions):
+    assert round(multiply_accumulates(meta(build), (3, 224, 224)) / 1e6, 1) == millions
 
 
 @pytest.mark.parametrize(("build", "channels"), list(zip(BUILDERS, [1024, 1280, 960, 576], strict=True)))
@@ -117,21 +108,18 @@ def test_the_width_before_the_classifier_of_v2_never_shrinks():
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (partial(mobilenet_v1, activation=nn.ReLU6), partial(timm.create_model, "mobilenetv1_100")),
         (
             partial(mobilenet_v1, activation=nn.ReLU6, width_multiplier=1.25),
             partial(timm.create_model, "mobilenetv1_125"),
         ),
-        (mobilenet_v2, THEIRS.mobilenet_v2),
         (partial(mobilenet_v2, width_multiplier=0.35), partial(THEIRS.mobilenet_v2, width_mult=0.35)),
         (partial(mobilenet_v2, width_multiplier=1.4), partial(THEIRS.mobilenet_v2, width_mult=1.4)),
-        (mobilenet_v3_large, THEIRS.mobilenet_v3_large),
-        (mobilenet_v3_small, THEIRS.mobilenet_v3_small),
+        (partial(mobilenet_v3_large, width_multiplier=1.4), partial(THEIRS.mobilenet_v3_large, width_mult=1.4)),
         (partial(mobilenet_v3_small, width_multiplier=0.6), partial(THEIRS.mobilenet_v3_small, width_mult=0.6)),
     ],
 )
-def test_logits_equal_the_references(ours, theirs):
-    assert_same_logits(reference_twin(ours, theirs))
+def test_logits_at_other_widths_equal_the_references(ours, theirs):
+    assert_same_logits(reference_twin(ours, theirs), size=33)
 
 
 @pytest.mark.parametrize(
@@ -232,20 +220,9 @@ def test_the_activation_of_v1_is_free():
 
 
 @pytest.mark.parametrize("build", BUILDERS)
-def test_gradients_reach_every_parameter(build):
-    torch.manual_seed(0)
-    model = build(num_classes=4, in_channels=2, width_multiplier=0.5).double()
-    model(torch.randn(4, 2, 40, 40, dtype=torch.float64)).square().sum().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.abs().sum() > 0, name
-
-
-@pytest.mark.parametrize("build", BUILDERS)
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"num_classes": 0}, "got 0 and 3"),
         ({"in_channels": -1}, "got 1000 and -1"),
         ({"width_multiplier": 0.0}, "width_multiplier must be > 0, got 0.0"),
         ({"width_multiplier": float("nan")}, "width_multiplier must be > 0, got nan"),
@@ -269,8 +246,3 @@ def test_errors_of_the_block(wrong, message):
 def test_errors_of_make_divisible(wrong):
     with pytest.raises(ValueError, match=f"got {wrong[0]} and {wrong[1]}"):
         make_divisible(*wrong)
-
-
-def test_wrong_pictures_are_refused_by_torch():
-    with pytest.raises(RuntimeError, match="3 channels, but got 4 channels"):
-        mobilenet_v1(width_multiplier=0.25)(torch.empty(1, 4, 32, 32))

@@ -1,4 +1,4 @@
-"""Pre-activation ResNet: timm's logits, published counts, the sum over blocks, options, errors."""
+"""Pre-activation ResNet: layers counted, the sum over blocks, options, errors."""
 
 import pytest
 import torch
@@ -6,48 +6,12 @@ from torch import nn
 
 from companion.models import preact as zoo
 from companion.models.preact import PreActBasicBlock, PreActBottleneck, PreActResNet
-from tests.twins import assert_same_logits, reference_twin
 
-from companion import _torchvision  # noqa: F401 # isort: skip - timm imports torchvision, so ours comes first
-import timm
-
-PUBLISHED = {
-    "resnetv2_18": 11_687_720,
-    "resnetv2_34": 21_795_880,
-    "resnetv2_50": 25_549_352,
-    "resnetv2_101": 44_541_480,
-    "resnetv2_152": 60_185_128,
-}
 CIFAR = {"cifar_preact_resnet110": 110, "cifar_preact_resnet164": 164, "cifar_preact_resnet1001": 1001}
-
-
-def count(model):
-    return sum(p.numel() for p in model.parameters())
-
-
-def timms(name):
-    """timm's network, its 1 x 1 convolution at the end replaced by the linear layer that it is."""
-    model = timm.create_model(name)
-    model.head = timm.layers.ClassifierHead(model.num_features, 1000)
-    return model
 
 
 def small(block=PreActBasicBlock, **changes):
     return PreActResNet(block, (2, 2), **({"widths": (8, 16), "stem": "cifar", "num_classes": 5} | changes))
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_counts_and_every_shape_are_timms(name):
-    with torch.device("meta"):
-        ours, theirs = getattr(zoo, name)(), timms(name)
-    assert count(ours) == PUBLISHED[name]
-    shapes = [[tuple(v.shape) for v in model.state_dict().values()] for model in (ours, theirs)]
-    assert shapes[0] == shapes[1]
-
-
-@pytest.mark.parametrize("name", ["resnetv2_18", "resnetv2_50"])
-def test_logits_equal_timms(name):
-    assert_same_logits(reference_twin(getattr(zoo, name), lambda: timms(name)), size=32)
 
 
 @pytest.mark.parametrize("name", CIFAR)
@@ -56,7 +20,6 @@ def test_names_count_the_layers_with_weights_on_the_longest_way(name):
         model = getattr(zoo, name)()
     inside = sum(isinstance(m, nn.Conv2d) for n, m in model.named_modules() if "shortcut" not in n)
     assert inside + 1 == CIFAR[name]  # and the linear layer
-    assert getattr(zoo, name).__doc__.split(": ")[1].split(" ")[0] == f"{count(model):,}"
     assert model.head.out_features == 10
 
 
@@ -123,22 +86,6 @@ def test_first_weights_are_the_references():
     assert model.stages[1][1].conv1.weight.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.05)
     assert model.head.weight.std().item() == pytest.approx(0.01, rel=0.05)
     assert torch.equal(model.head.bias, torch.zeros(50))
-
-
-def test_gradients_reach_every_parameter():
-    model = small(PreActBottleneck)
-    model(torch.randn(4, 3, 8, 8)).square().sum().backward()
-    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
-
-
-def test_memory_format_autocast_and_export():
-    model, x = small().eval(), torch.randn(2, 3, 8, 8)
-    expected = model(x)
-    last = model.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last))
-    torch.testing.assert_close(last, expected, rtol=1e-4, atol=1e-5)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        torch.testing.assert_close(model(x).float(), expected, rtol=0.1, atol=0.1)
-    torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,35 +1,14 @@
-"""ResNeSt: timm's logits, published counts, the block step by step, options, errors."""
+"""ResNeSt: the block step by step, features, options, errors."""
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from companion.models import resnest as zoo
 from companion.models.resnest import ResNeSt, ResNeStBottleneck
-from tests.twins import assert_same_logits, reference_twin
-
-from companion import _torchvision  # noqa: F401 # isort: skip - timm imports torchvision, so ours comes first
-import timm
-
-PUBLISHED = {"resnest50": ("resnest50d", 27_483_240), "resnest101": ("resnest101e", 48_275_016)}
 
 
 def small(**changes):
     return ResNeSt((1, 2), **({"widths": (8, 16), "stem_width": 4, "num_classes": 5} | changes))
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_counts_and_every_shape_are_timms(name):
-    theirs, published = PUBLISHED[name]
-    with torch.device("meta"):
-        models = getattr(zoo, name)(), timm.create_model(theirs)
-    assert sum(p.numel() for p in models[0].parameters()) == published
-    shapes = [[tuple(v.shape) for v in model.state_dict().values()] for model in models]
-    assert shapes[0] == shapes[1]
-
-
-def test_logits_equal_timms():
-    assert_same_logits(reference_twin(zoo.resnest50, lambda: timm.create_model("resnest50d")), size=72)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -54,24 +33,10 @@ def test_a_shortcut_of_the_same_shape_is_the_identity():
     assert torch.equal(block(x), x.relu())
 
 
-def test_features_options_and_gradients():
+def test_features_and_options():
     model, x = small(), torch.randn(4, 3, 32, 32)
     assert model.forward_features(x).shape == (4, 64, 4, 4)
     assert small(in_channels=1, radix=1)(x[:, :1]).shape == (4, 5)
-    model(x).square().sum().backward()
-    assert all(p.grad is not None for p in model.parameters())
-    dead = [name for name, p in model.named_parameters() if p.grad.abs().max() == 0]
-    assert dead == []
-
-
-def test_memory_format_autocast_and_export():
-    model, x = small().eval(), torch.randn(2, 3, 32, 32)
-    expected = model(x)
-    last = model.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last))
-    torch.testing.assert_close(last, expected, rtol=1e-4, atol=1e-5)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        torch.testing.assert_close(model(x).float(), expected, rtol=0.1, atol=0.1)
-    torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Residual networks: published counts, torchvision's logits, shortcuts A, B, C, stride places, options, errors."""
+"""Residual networks: torchvision's logits in little, shortcuts A, B, C, stride places, options, errors."""
 
 import pytest
 import torch
@@ -9,19 +9,6 @@ from companion._torchvision import torchvision
 from companion.models import resnet as zoo
 from companion.models.resnet import BasicBlock, Bottleneck, ResNet, ZeroPadShortcut, make_shortcut
 from tests.twins import assert_same_logits, reference_twin
-
-PUBLISHED = {
-    "resnet18": 11_689_512,
-    "resnet34": 21_797_672,
-    "resnet50": 25_557_032,
-    "resnet101": 44_549_160,
-    "resnet152": 60_192_808,
-    "resnext50_32x4d": 25_028_904,
-    "resnext101_32x8d": 88_791_336,
-    "wide_resnet50_2": 68_883_240,
-    "wide_resnet101_2": 126_886_696,
-}
-ACTUAL = ["resnet18", "resnet34", "resnet50", "resnext50_32x4d"]  # with numbers; the others differ in sizes only
 
 
 def count(model):
@@ -42,21 +29,6 @@ def lively(model):
 # --- against torchvision
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_counts_and_every_shape_are_torchvisions(name):
-    with torch.device("meta"):
-        ours, theirs = getattr(zoo, name)(), getattr(torchvision.models, name)()
-    assert count(ours) == PUBLISHED[name]
-    shapes = [[tuple(v.shape) for v in model.state_dict().values()] for model in (ours, theirs)]
-    assert shapes[0] == shapes[1]
-
-
-@pytest.mark.parametrize("name", ACTUAL)
-def test_logits_equal_torchvisions(name):
-    ours, theirs = getattr(zoo, name), getattr(torchvision.models, name)
-    assert_same_logits(reference_twin(lambda: ours(num_classes=10), lambda: theirs(num_classes=10)))
-
-
 @pytest.mark.parametrize("width_per_group", [64, 128])
 def test_deep_and_wide_logits_equal_torchvisions_with_fewer_blocks(width_per_group):
     """The stages of ResNet-101/152 and Wide ResNet-101-2 in little: other depths, groups 1, wider inside."""
@@ -65,7 +37,7 @@ def test_deep_and_wide_logits_equal_torchvisions_with_fewer_blocks(width_per_gro
         lambda: ResNet(Bottleneck, (1, 2, 1, 1), width_per_group=width_per_group, num_classes=10),
         lambda: theirs.ResNet(theirs.Bottleneck, [1, 2, 1, 1], width_per_group=width_per_group, num_classes=10),
     )
-    assert_same_logits(twins)
+    assert_same_logits(twins, size=33)
 
 
 def test_first_weights_follow_torchvisions_rule():
@@ -233,30 +205,14 @@ def test_zero_init_makes_every_same_shape_block_an_identity(block):
     assert not torch.allclose(ResNet(block, (3,), widths=(8,)).stages[0][1:].eval()(x), x)
 
 
-def test_gradients_reach_every_parameter():
-    model = ResNet(Bottleneck, (1, 1), widths=(4, 8), groups=2, num_classes=3)
-    model(torch.randn(4, 3, 32, 32)).square().sum().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.abs().sum() > 0, name
-
-
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_export_keeps_the_logits(layout):
-    model = lively(ResNet(BasicBlock, (1, 1), widths=(4, 8), shortcut="A", num_classes=3)).to(memory_format=layout)
-    x = torch.randn(2, 3, 32, 32, dtype=torch.float64).contiguous(memory_format=layout)
-    exported = torch.export.export(model, (x,)).module()
+def test_export_keeps_the_logits_of_channels_last_too():
+    model = lively(ResNet(BasicBlock, (1, 1), widths=(4, 8), shortcut="A", num_classes=3))
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+    exported = torch.export.export(model.to(memory_format=torch.channels_last), (x,)).module()
     torch.testing.assert_close(exported(x), model(x))
 
 
 # --- errors
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-@pytest.mark.parametrize("wrong", [{"num_classes": 0}, {"in_channels": -1}])
-def test_errors_of_the_builders(name, wrong):
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))} {next(iter(wrong.values()))}"):
-        getattr(zoo, name)(**wrong)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,11 @@
-"""Xception: timm's logits, the published count, sizes, blocks against loops, options, errors."""
-
-import copy
+"""Xception: sizes, the paper's layers, blocks against loops, options, errors."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from companion._torchvision import torchvision  # noqa: F401 - the safe import that timm needs
-
-import timm  # isort: skip
-
 from companion.models.xception import XceptionBlock, separable_conv, xception
-from tests.twins import assert_same_logits, reference_twin
 
 
 def meta(build, **options):
@@ -20,24 +13,11 @@ def meta(build, **options):
         return build(**options)
 
 
-@pytest.fixture(scope="module")
-def twins():
-    torch.manual_seed(0)
-    return reference_twin(xception, lambda: timm.create_model("legacy_xception"))
-
-
-def test_logits_equal_timms(twins):
-    assert_same_logits(twins)
-    assert_same_logits(twins, size=71, batch=2)
-
-
-def test_published_count_and_sizes():
+def test_sizes():
     model = meta(xception)
-    assert sum(p.numel() for p in model.parameters()) == 22_855_952
     x = torch.empty(2, 3, 299, 299, device="meta")
     assert model.forward_features(x).shape == (2, 2048, 10, 10)
     assert model.stages[1](model.stages[0](model.stem(x))).shape == (2, 728, 19, 19)
-    assert model(x).shape == (2, 1000)
 
 
 def test_the_paper_counts_36_convolutional_layers():
@@ -81,12 +61,6 @@ def test_a_block_is_body_plus_shortcut_and_leaves_its_input_alone(channels, stri
     torch.testing.assert_close(x, before)
 
 
-def test_gradients_reach_everything():
-    model = xception(num_classes=3, in_channels=1, dropout=0.0)
-    model(torch.randn(2, 1, 64, 64)).square().sum().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-
-
 def test_first_weights():
     for layer in xception(num_classes=10).modules():
         if isinstance(layer, nn.Conv2d) and layer.weight.numel() > 2000:
@@ -94,21 +68,10 @@ def test_first_weights():
             assert layer.weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.1)
 
 
-def test_options_and_channels_last(twins):
-    assert meta(xception, num_classes=4, in_channels=1)(torch.empty(1, 1, 64, 64, device="meta")).shape == (1, 4)
+def test_the_rate_of_dropping_is_free():
     assert [
         [m.p for m in meta(xception, **o).modules() if isinstance(m, nn.Dropout)] for o in ({}, {"dropout": 0.0})
     ] == [[0.5], [0.0]]
-    x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
-    last = copy.deepcopy(twins.ours).to(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        torch.testing.assert_close(last(x.to(memory_format=torch.channels_last)), twins.ours(x))
-
-
-@pytest.mark.parametrize("options", [{"num_classes": 0}, {"in_channels": 0}])
-def test_sizes_below_one_are_refused(options):
-    with pytest.raises(ValueError, match=r"num_classes and in_channels must be >= 1, got"):
-        meta(xception, **options)
 
 
 @pytest.mark.parametrize(
