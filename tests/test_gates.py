@@ -1,13 +1,12 @@
 """Gates on channels: torchvision's and timm's values, what the formulas say, errors."""
 
 import pytest
+import timm
 import torch
 from torch import nn
 
+from companion._torchvision import torchvision
 from companion.layers.gates import EfficientChannelAttention, SplitAttention, SqueezeExcitation, eca_kernel_size
-
-from companion._torchvision import torchvision  # isort: skip - timm imports torchvision, so ours comes first
-import timm
 
 PAIRS = [(nn.ReLU, nn.Sigmoid), (nn.SiLU, nn.Sigmoid), (nn.ReLU, nn.Hardsigmoid)]
 

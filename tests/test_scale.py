@@ -2,11 +2,10 @@
 
 import pytest
 import torch
+from timm.layers import LayerScale as TimmScale
+from timm.layers import LayerScale2d as TimmScale2d
 
-from companion._torchvision import torchvision  # noqa: F401 - a torchvision that loads, for timm
 from companion.layers.scale import LayerScale
-
-from timm.layers import LayerScale as TimmScale, LayerScale2d as TimmScale2d  # isort: skip  (after the line above)
 
 
 @pytest.mark.parametrize("shape", [(2, 5), (5,), (2, 3, 5), (2, 5, 4, 3), (5, 4, 3)])
