@@ -11,6 +11,7 @@ READY = $(VENV)/.ready
 
 book: $(READY)
 	$(RUN)/python -m bookkit.execution
+	@echo "Writing the pages: about half a minute"
 	$(RUN)/jupyter-book build . -W --keep-going -n -q
 	@echo "The book: file://$(CURDIR)/_build/html/index.html"
 
@@ -48,7 +49,7 @@ constraints:
 		--no-annotate --no-emit-index-url --custom-compile-command "make constraints" -o constraints.txt --quiet
 
 clean:
-	rm -rf _build .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf _build build .mypy_cache .pytest_cache .ruff_cache .coverage
 
 clean-all: clean
 	rm -rf $(VENV)

@@ -145,44 +145,39 @@ def worth_moving(control):
 
 
 @pages
-def test_reset_brings_every_figure_back(visit, name):
+def test_a_link_brings_an_experiment_back_and_reset_takes_it_away(visit, name):
     seen = visit(name, math=False)
     page = seen.page
-    for key in page.locator(".bk-figure:has(.bk-toolbar)").evaluate_all("(els) => els.map((el) => el.dataset.key)"):
-        frame = page.locator(f'.bk-figure[data-key="{key}"]')
-        before, index = frame.evaluate(VALUES), 0
-        while index < len(controls := page.evaluate(CONTROLS, key)):  # moving one may bring or take others
-            control = controls[index]
-            if control["kind"] in {"range", "select"} and not (control["off"] or control["hidden"]):
-                move(page, key, control)
-            index += 1
-        assert frame.evaluate(VALUES) != before, key
-        frame.get_by_role("button", name="Reset", exact=True).click()
-        settle(page)
-        assert frame.evaluate(VALUES) == before, key
-    assert seen.problems == []
-
-
-@pages
-def test_a_link_brings_an_experiment_back(visit, name):
-    page = visit(name, math=False).page
     keys = page.locator(".bk-figure:has(.bk-toolbar)").evaluate_all("(els) => els.map((el) => el.dataset.key)")
+    at_first = {key: values(page, key) for key in keys}
     for key in keys:
-        control = next(
-            c
-            for c in page.evaluate(CONTROLS, key)
-            if c["kind"] in {"range", "select"} and not (c["off"] or c["hidden"])
-        )
-        move(page, key, control)
+        move(page, key, next(c for c in page.evaluate(CONTROLS, key) if is_setting(c)))
     page.wait_for_function("(keys) => keys.every((key) => location.hash.includes(`${key}.`))", arg=keys)
     page.wait_for_timeout(400)  # the address follows the last change a quarter of a second later
-    values = "(els) => els.map((c) => `${c.value} ${c.checked}`)"
-    controls = ".bk-figure:has(.bk-toolbar) :is(input[type=range], input[type=number], select:not(.bk-toolbar select))"
-    wanted = page.locator(controls).evaluate_all(values)
-    fragment = page.evaluate("location.hash")
-    again = visit(name, fragment=fragment, math=False)
-    assert again.page.locator(controls).evaluate_all(values) == wanted
-    assert again.problems == []
+    again = visit(name, fragment=page.evaluate("location.hash"), math=False)
+    assert [values(again.page, key) for key in keys] == [values(page, key) for key in keys]
+    again.page.context.close()
+
+    for key in keys:
+        index = 0
+        while index < len(controls := page.evaluate(CONTROLS, key)):  # moving one may bring or take others
+            if is_setting(controls[index]):
+                move(page, key, controls[index])
+            index += 1
+        assert values(page, key) != at_first[key], key
+        page.locator(f'.bk-figure[data-key="{key}"]').get_by_role("button", name="Reset", exact=True).click()
+        settle(page)
+        assert values(page, key) == at_first[key], key
+    assert seen.problems == again.problems == []
+
+
+def values(page, key):
+    """What every control of a figure is set to."""
+    return page.locator(f'.bk-figure[data-key="{key}"]').evaluate(VALUES)
+
+
+def is_setting(control):
+    return control["kind"] in {"range", "select"} and not (control["off"] or control["hidden"])
 
 
 def test_a_link_to_an_untouched_figure_leads_there(visit):
@@ -220,16 +215,3 @@ def test_nonsense_in_the_address_does_no_harm(visit, name):
     seen = visit(name, fragment=fragment, math=False)
     assert seen.problems == []
     assert seen.page.locator(".bk-figure[data-key]").count() == sum("key" in state for state in states)
-
-
-@pages
-def test_a_quiz_answers_at_once(visit, name):
-    page = visit(name, math=False).page
-    for item in page.locator(".bk-quiz-list > li").all():
-        radios = item.locator("input[type=radio]")
-        if radios.count():
-            radios.first.check()
-        else:
-            item.locator("input").fill("123456789")
-            item.locator("button").click()
-        assert item.locator(".bk-quiz-feedback").inner_text().startswith(("✓", "✗"))
