@@ -21,8 +21,9 @@ LOOKS = """(key) => {
   const pixels = [...el.querySelectorAll("canvas")].map((c) => c.toDataURL());
   return [copy.innerHTML, ...values, ...pixels].join("\\n");
 }"""
-VALUES = """(el) => [...el.querySelectorAll('input:is([type=range], [type=number], [type=checkbox]), select')]
-  .map((control) => `${control.value} ${control.checked}`)"""
+VALUES = "(el, which) => [...el.querySelectorAll(which)].map((c) => `${c.value} ${c.checked}`)"
+LINKED = "input:is([type=range], [type=number]), select:not(.bk-toolbar select)"
+SET = "input:is([type=range], [type=number], [type=checkbox]), select"
 CONTROLS = """(key) => [...document.querySelectorAll(
   `.bk-figure[data-key="${key}"] :is(input, select, button)`)].map((el, i) => ({
   index: i, kind: el.tagName === "INPUT" ? el.type : el.tagName.toLowerCase(), text: el.textContent.slice(0, 40),
@@ -149,13 +150,13 @@ def test_a_link_brings_an_experiment_back_and_reset_takes_it_away(visit, name):
     seen = visit(name, math=False)
     page = seen.page
     keys = page.locator(".bk-figure:has(.bk-toolbar)").evaluate_all("(els) => els.map((el) => el.dataset.key)")
-    at_first = {key: values(page, key) for key in keys}
+    at_first = {key: values(page, key, SET) for key in keys}
     for key in keys:
         move(page, key, next(c for c in page.evaluate(CONTROLS, key) if is_setting(c)))
     page.wait_for_function("(keys) => keys.every((key) => location.hash.includes(`${key}.`))", arg=keys)
     page.wait_for_timeout(400)  # the address follows the last change a quarter of a second later
     again = visit(name, fragment=page.evaluate("location.hash"), math=False)
-    assert [values(again.page, key) for key in keys] == [values(page, key) for key in keys]
+    assert [values(again.page, key, LINKED) for key in keys] == [values(page, key, LINKED) for key in keys]
     again.page.context.close()
 
     for key in keys:
@@ -164,16 +165,16 @@ def test_a_link_brings_an_experiment_back_and_reset_takes_it_away(visit, name):
             if is_setting(controls[index]):
                 move(page, key, controls[index])
             index += 1
-        assert values(page, key) != at_first[key], key
+        assert values(page, key, SET) != at_first[key], key
         page.locator(f'.bk-figure[data-key="{key}"]').get_by_role("button", name="Reset", exact=True).click()
         settle(page)
-        assert values(page, key) == at_first[key], key
+        assert values(page, key, SET) == at_first[key], key
     assert seen.problems == again.problems == []
 
 
-def values(page, key):
-    """What every control of a figure is set to."""
-    return page.locator(f'.bk-figure[data-key="{key}"]').evaluate(VALUES)
+def values(page, key, which):
+    """What these controls of a figure are set to."""
+    return page.locator(f'.bk-figure[data-key="{key}"]').evaluate(VALUES, which)
 
 
 def is_setting(control):
