@@ -1,7 +1,7 @@
 // Building blocks shared by the interactive figures: DOM and SVG makers, controls bound to the model, plot axes.
 // Every control is a native, labelled form element; sizes suit a thumb; nothing here knows a particular figure.
 
-// A name that no other element of the page has: every figure brings its own copy of this module, the page counts for all.
+// An id that no other element of the page has: every figure brings its own copy of this module, the page counts for all.
 export const uid = (stem) => `bk-${stem}-${window.bkSerial = (window.bkSerial ?? 0) + 1}`;
 export const clamp = (v, lo, hi) => Math.min(hi, Math.max(lo, v));
 
