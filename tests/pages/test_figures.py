@@ -10,26 +10,48 @@ from tests.pages.conftest import HTML, PAGES
 STORED = re.compile(r'<script type="application/vnd\.jupyter\.widget-state\+json">(.*?)</script>', re.DOTALL)
 WITH_FIGURES = [p for p in PAGES if STORED.search((HTML / p).read_text(encoding="utf-8"))]
 
-# A figure's looks without the control under test: text, drawing, canvas pixels. Moving it may take it away.
-HOLD = """([key, index]) => {
-  window.held = document.querySelectorAll(`.bk-figure[data-key="${key}"] :is(input, select, button)`)[index]; }"""
-LOOKS = """(key) => {
-  const el = document.querySelector(`.bk-figure[data-key="${key}"]`), copy = el.cloneNode(true), own = window.held;
-  const all = [...el.querySelectorAll("*")], twins = [...copy.querySelectorAll("*")];
-  const values = all.filter((n) => n.matches("input, select") && n !== own).map((n) => `${n.value} ${n.checked}`);
-  twins[all.indexOf(own.closest(".bk-slider, .bk-select, .bk-check") ?? own)]?.remove();
-  const pixels = [...el.querySelectorAll("canvas")].map((c) => c.toDataURL());
-  return [copy.innerHTML, ...values, ...pixels].join("\\n");
-}"""
 VALUES = "(el, which) => [...el.querySelectorAll(which)].map((c) => `${c.value} ${c.checked}`)"
 LINKED = "input:is([type=range], [type=number]), select:not(.bk-toolbar select)"
 SET = "input:is([type=range], [type=number], [type=checkbox]), select"
-CONTROLS = """(key) => [...document.querySelectorAll(
-  `.bk-figure[data-key="${key}"] :is(input, select, button)`)].map((el, i) => ({
-  index: i, kind: el.tagName === "INPUT" ? el.type : el.tagName.toLowerCase(), text: el.textContent.slice(0, 40),
-  name: el.labels?.[0]?.textContent || el.getAttribute("aria-label") || el.textContent,
-  after: el.closest("[data-after]")?.dataset.after,
-  off: el.disabled, hidden: !el.checkVisibility() || el.type === "submit", chosen: el.checked === true }))"""
+
+# What these tests ask of a figure, put into its page: answered there, so that no drawing travels.
+PROBE = """() => {
+  const figure = (key) => document.querySelector(`.bk-figure[data-key="${key}"]`);
+  const controls = (key) => [...figure(key).querySelectorAll("input, select, button")];
+  const pause = (ms) => new Promise((go) => setTimeout(go, ms));
+  let own = null, before = "";
+  const looks = (key) => {  // text, drawing, canvas pixels without the control under test; moving it may take it away
+    const el = figure(key), copy = el.cloneNode(true);
+    const all = [...el.querySelectorAll("*")], twins = [...copy.querySelectorAll("*")];
+    const values = all.filter((n) => n.matches("input, select") && n !== own).map((n) => `${n.value} ${n.checked}`);
+    twins[all.indexOf(own.closest(".bk-slider, .bk-select, .bk-check") ?? own)]?.remove();
+    const pixels = [...el.querySelectorAll("canvas")].map((c) => c.toDataURL());
+    return [copy.innerHTML, ...values, ...pixels].join("\\n");
+  };
+  const probe = window.probe = {
+    controls: (key) => controls(key).map((el, index) => ({
+      index, kind: el.tagName === "INPUT" ? el.type : el.tagName.toLowerCase(), text: el.textContent.slice(0, 40),
+      name: el.labels?.[0]?.textContent || el.getAttribute("aria-label") || el.textContent,
+      after: el.closest("[data-after]")?.dataset.after, off: el.disabled, chosen: el.checked === true,
+      hidden: !el.checkVisibility() || el.type === "submit",
+    })),
+    settle: () => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(go, 20)))),
+    async reset(key) {
+      const button = controls(key).find((el) => el.textContent.trim() === "Reset");
+      if (button) { button.click(); await probe.settle(); }
+    },
+    async isOn(key, index, tries) {  // off until something runs, it comes on with the first frame, which may be late
+      for (; controls(key)[index].disabled && tries > 0; tries -= 1) await pause(100);
+      return !controls(key)[index].disabled;
+    },
+    remember(key, index) { own = controls(key)[index]; before = looks(key); },
+    renew(key) { before = looks(key); },
+    async changes(key, tries) {  // what plays needs a moment
+      for (; looks(key) === before && tries > 0; tries -= 1) await pause(100);
+      return looks(key) !== before;
+    },
+  };
+}"""
 
 # Controls that mean something only after the press of other buttons; elsewhere that is the main one. One whose effect
 # shows with the next press of a button says so itself (data-after).
@@ -40,18 +62,28 @@ FIRST["Compare with"] = ["Next stop", "Next stop"]
 pages = pytest.mark.parametrize("name", [pytest.param(name, id=name.removeprefix("book/")) for name in WITH_FIGURES])
 
 
-def settle(page):
-    page.evaluate(
-        "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(go, 20))))"
-    )
+@pytest.fixture
+def open_figures(visit):
+    """Return open_figures(name): a page of figures, without its equations, that answers `ask`."""
+
+    def opened(name, **how):
+        seen = visit(name, math=False, **how)
+        seen.page.evaluate(PROBE)
+        return seen
+
+    return opened
+
+
+def ask(page, question, *about):
+    """Ask the probe in the page."""
+    return page.evaluate("([question, about]) => probe[question](...about)", [question, about])
 
 
 def move(page, key, control):
     """Operate one control by keyboard or pointer, as its kind asks for."""
     target = page.locator(f'.bk-figure[data-key="{key}"] :is(input, select, button)').nth(control["index"])
     if control["kind"] == "range":
-        target.focus()
-        at_end = target.evaluate("(el) => +el.value >= +el.max")
+        at_end = target.evaluate("(el) => { el.focus(); return +el.value >= +el.max; }")
         if control["after"]:  # as far as it goes: a single step must show it
             page.keyboard.press("Home" if at_end else "End")
         else:
@@ -68,61 +100,45 @@ def move(page, key, control):
         target.press("Enter")
     else:
         target.click()
-    settle(page)
+    ask(page, "settle")
 
 
 def press(frame, text):
     frame.get_by_role("button", name=text, exact=True).click()
 
 
-def wait_until_on(page, key, control):
-    """A control that is off until something runs comes on with the first frame, which a busy machine draws late."""
-    for _ in range(50):
-        if not page.evaluate(CONTROLS, key)[control["index"]]["off"]:
-            return
-        page.wait_for_timeout(100)
-
-
 def operate(page, key, control):
     """Move one control; say whether the rest of its figure changed. A disabled one cannot be moved."""
-    if page.evaluate(CONTROLS, key)[control["index"]]["off"]:
+    if not ask(page, "isOn", key, control["index"], 0):
         return False
-    page.evaluate(HOLD, [key, control["index"]])
-    before = page.evaluate(LOOKS, key)
+    ask(page, "remember", key, control["index"])
     move(page, key, control)
     if control["after"]:
         return moves_the_next_step(page, key, control)
-    for _ in range(15):  # what plays needs a moment
-        if page.evaluate(LOOKS, key) != before:
-            return True
-        page.wait_for_timeout(100)
-    return False
+    return ask(page, "changes", key, 15)
 
 
 def moves_the_next_step(page, key, control):
     """Say whether a control that has just been moved leads to another figure after the step that it is for."""
     frame = page.locator(f'.bk-figure[data-key="{key}"]')
     press(frame, control["after"])
-    settle(page)
-    moved = page.evaluate(LOOKS, key)
+    ask(page, "settle")
+    ask(page, "renew", key)
     press(frame, "Reset")
     press(frame, control["after"])
-    settle(page)
-    return page.evaluate(LOOKS, key) != moved
+    ask(page, "settle")
+    return ask(page, "changes", key, 0)
 
 
 @pages
-def test_every_control_changes_its_figure(visit, name):
-    page = visit(name, math=False).page
+def test_every_control_changes_its_figure(open_figures, name):
+    page = open_figures(name).page
     still = []
     for key in page.locator(".bk-figure").evaluate_all("(els) => els.map((el) => el.dataset.key)"):
         frame = page.locator(f'.bk-figure[data-key="{key}"]')
         frame.scroll_into_view_if_needed()
-        reset = frame.locator(".bk-button:text-is('Reset')")
-        for control in filter(worth_moving, page.evaluate(CONTROLS, key)):
-            if reset.count():
-                reset.dispatch_event("click")
-                settle(page)
+        for control in filter(worth_moving, ask(page, "controls", key)):
+            ask(page, "reset", key)
             if operate(page, key, control):
                 continue
             if control["name"] in FIRST:
@@ -130,7 +146,7 @@ def test_every_control_changes_its_figure(visit, name):
                     press(frame, text)
             elif frame.locator(".bk-primary").count():
                 frame.locator(".bk-primary").first.click()
-            wait_until_on(page, key, control)
+            ask(page, "isOn", key, control["index"], 50)
             if not operate(page, key, control):
                 still.append(f"{key}: {control['kind']} {control['name']!r}")
     assert still == []
@@ -146,28 +162,28 @@ def worth_moving(control):
 
 
 @pages
-def test_a_link_brings_an_experiment_back_and_reset_takes_it_away(visit, name):
-    seen = visit(name, math=False)
+def test_a_link_brings_an_experiment_back_and_reset_takes_it_away(open_figures, name):
+    seen = open_figures(name)
     page = seen.page
     keys = page.locator(".bk-figure:has(.bk-toolbar)").evaluate_all("(els) => els.map((el) => el.dataset.key)")
     at_first = {key: values(page, key, SET) for key in keys}
     for key in keys:
-        move(page, key, next(c for c in page.evaluate(CONTROLS, key) if is_setting(c)))
+        move(page, key, next(c for c in ask(page, "controls", key) if is_setting(c)))
     page.wait_for_function("(keys) => keys.every((key) => location.hash.includes(`${key}.`))", arg=keys)
     page.wait_for_timeout(400)  # the address follows the last change a quarter of a second later
-    again = visit(name, fragment=page.evaluate("location.hash"), math=False)
+    again = open_figures(name, fragment=page.evaluate("location.hash"))
     assert [values(again.page, key, LINKED) for key in keys] == [values(page, key, LINKED) for key in keys]
     again.page.context.close()
 
     for key in keys:
         index = 0
-        while index < len(controls := page.evaluate(CONTROLS, key)):  # moving one may bring or take others
+        while index < len(controls := ask(page, "controls", key)):  # moving one may bring or take others
             if is_setting(controls[index]):
                 move(page, key, controls[index])
             index += 1
         assert values(page, key, SET) != at_first[key], key
         page.locator(f'.bk-figure[data-key="{key}"]').get_by_role("button", name="Reset", exact=True).click()
-        settle(page)
+        ask(page, "settle")
         assert values(page, key, SET) == at_first[key], key
     assert seen.problems == again.problems == []
 
@@ -198,7 +214,7 @@ def test_a_link_to_an_untouched_figure_leads_there(visit):
 
 
 @pages
-def test_nonsense_in_the_address_does_no_harm(visit, name):
+def test_nonsense_in_the_address_does_no_harm(open_figures, name):
     stored = STORED.search((HTML / name).read_text(encoding="utf-8"))[1]
     states = [record["state"] for record in json.loads(stored)["state"].values()]
     traits = [(f"{s['key']}.{name}", value) for s in states for name, value in s.get("defaults", {}).items()]
@@ -213,6 +229,6 @@ def test_nonsense_in_the_address_does_no_harm(visit, name):
         return "no-such-thing" if isinstance(value, str) else '{"x":1}'
 
     fragment = "#" + "&".join(f"{trait}={nonsense(value)}" for trait, value in traits)
-    seen = visit(name, fragment=fragment, math=False)
+    seen = open_figures(name, fragment=fragment)
     assert seen.problems == []
     assert seen.page.locator(".bk-figure[data-key]").count() == sum("key" in state for state in states)
