@@ -23,8 +23,7 @@ lint: $(READY)
 	$(VENV)/bin/mypy
 
 unit: $(READY) chromium
-	$(TEST) tests --ignore=tests/pages --cov --cov-report=term --cov-fail-under=95
-	$(TEST) --nbmake notebooks
+	$(TEST) tests --ignore=tests/pages --nbmake notebooks --cov --cov-report=term --cov-fail-under=95
 
 pages: book chromium
 	$(TEST) tests/pages

@@ -28,11 +28,15 @@ QUIET += ["--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,MediaRouter
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked `gpu` run where there is a CUDA device; elsewhere the report counts them as skipped."""
-    if not torch.cuda.is_available():
-        for item in items:
-            if item.get_closest_marker("gpu"):
-                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+    """Without a CUDA device, tests marked `gpu` are counted as skipped.
+
+    Tests that drive a browser look at JavaScript, and are much faster while nobody counts lines of Python.
+    """
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(autouse=True)

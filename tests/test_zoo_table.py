@@ -56,6 +56,7 @@ def test_every_model_has_a_row_in_the_order_of_the_table_of_builders():
     assert list(ROWS) == list(MODELS)
 
 
+@pytest.mark.no_cover  # each family has tests of its own, which count
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_is_its_reference_and_has_the_stated_count(name):
     """Layer by layer; and in the logits, in float64, where it is neither a giant nor too deep for random weights."""
