@@ -72,11 +72,20 @@ def blank_page(browser: Browser) -> Iterator[Page]:
     page.close()
 
 
+@pytest.fixture(scope="module")
+def script_page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    page.goto("about:blank")
+    yield page
+    page.close()
+
+
 @pytest.fixture
-def run_js(blank_page: Page) -> Callable[..., Any]:
+def run_js(script_page: Page) -> Callable[..., Any]:
     """Return run(source, function, arg): import `source` as a module m, then return `function(m, arg)`.
 
     `function` is JavaScript such as "(m, arg) => m.forward(arg)"; arguments and results travel as JSON.
+    The tests of a file share one page: nothing is drawn there.
     """
     load = """async ([source, code, arg]) => {
       const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
@@ -84,7 +93,7 @@ def run_js(blank_page: Page) -> Callable[..., Any]:
     }"""
 
     def run(source: str, function: str, arg: Any = None) -> Any:
-        return blank_page.evaluate(load, [source, f"({function})", arg])
+        return script_page.evaluate(load, [source, f"({function})", arg])
 
     return run
 

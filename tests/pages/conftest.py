@@ -65,7 +65,7 @@ def open_page(
 
     seen.page.route(re.compile("^(?!file:|data:|blob:)"), lambda call: call.abort())
     if not math:
-        seen.page.route("**/tex-chtml.js", lambda call: call.fulfill(body="", content_type="text/javascript"))
+        seen.page.route("**/tex-chtml.js*", lambda call: call.fulfill(body="", content_type="text/javascript"))
     seen.page.on("request", note)
     seen.page.on("console", lambda m: seen.problems.append(m.text) if m.type == "error" else None)
     seen.page.on("pageerror", lambda e: seen.problems.append(str(e)))
