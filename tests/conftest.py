@@ -30,7 +30,7 @@ QUIET += ["--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,MediaRouter
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Without a CUDA device, tests marked `gpu` are counted as skipped.
 
-    Tests that drive a browser look at JavaScript, and are much faster while nobody counts lines of Python.
+    Tests marked `browser` are left out of coverage: they look at JavaScript, and counting lines slows them.
     """
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
@@ -85,7 +85,7 @@ def run_js(script_page: Page) -> Callable[..., Any]:
     """Return run(source, function, arg): import `source` as a module m, then return `function(m, arg)`.
 
     `function` is JavaScript such as "(m, arg) => m.forward(arg)"; arguments and results travel as JSON.
-    The tests of a file share one page: nothing is drawn there.
+    The tests of a file share one page (each worker its own): modules leave nothing behind in it.
     """
     load = """async ([source, code, arg]) => {
       const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));

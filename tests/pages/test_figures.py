@@ -47,8 +47,11 @@ PROBE = """() => {
     remember(key, index) { own = controls(key)[index]; before = looks(key); },
     renew(key) { before = looks(key); },
     async changes(key, tries) {  // what plays needs a moment
-      for (; looks(key) === before && tries > 0; tries -= 1) await pause(100);
-      return looks(key) !== before;
+      for (; looks(key) === before; tries -= 1) {
+        if (tries <= 0) return false;
+        await pause(100);
+      }
+      return true;
     },
   };
 }"""

@@ -205,8 +205,8 @@ class Rewriter:
         self.cited.add(key)
         entry = self.bibliography.entries[key]
         name = form.format(_authors(entry), entry.fields.get("year", "n.d."))
-        doi, url = entry.fields.get("doi"), entry.fields.get("url")
-        address = f"https://doi.org/{doi}" if doi else url
+        doi, url, eprint = (entry.fields.get(field) for field in ("doi", "url", "eprint"))
+        address = f"https://doi.org/{doi}" if doi else url or (eprint and f"https://arxiv.org/abs/{eprint}")
         return f"[{name}]({address})" if address else name
 
 
@@ -233,11 +233,13 @@ def setup_cell() -> str:
     """Return the code that installs the companion where it is missing, as on a fresh Colab machine."""
     address = declared_address()
     if address:
+        purpose = "On a fresh machine (Colab): install the book's package."
         action = f'%pip install --quiet "companion @ git+{address}"'
     else:
+        purpose = "The notebooks need the book's package."
         action = 'raise ModuleNotFoundError("companion is missing: run `pip install -e .` in the project\'s folder")'
     return (
-        "# On a fresh machine (Colab): install the book's package. Where it is there already, nothing happens.\n"
+        f"# {purpose} Where it is there already, nothing happens.\n"
         f'import importlib.util\n\nif importlib.util.find_spec("companion") is None:\n    {action}'
     )
 
