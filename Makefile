@@ -23,7 +23,8 @@ lint: $(READY)
 	$(VENV)/bin/mypy
 
 unit: $(READY) chromium
-	$(TEST) tests --ignore=tests/pages --nbmake notebooks --cov --cov-report=term --cov-fail-under=95
+	$(TEST) tests --ignore=tests/pages --cov --cov-report=term --cov-fail-under=95
+	$(TEST) --nbmake notebooks
 
 pages: book chromium
 	$(TEST) tests/pages
